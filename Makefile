@@ -1,0 +1,56 @@
+# Everything a developer or CI runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test coverage demo bench check format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## make the virtual environment from the lock file; later runs need no network
+
+test: setup ## run the whole suite (ARGS="-k name" for a part)
+	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: setup ## run the suite and show what it does not reach
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+demo: setup ## run the demonstration (KEEP=1 leaves its network in place)
+	@$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
+
+bench: setup ## run the benchmarks
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+check: setup ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dependencies ## write requirements.lock anew from pyproject.toml (UPGRADE=1 takes newer versions)
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --no-build-isolation \
+	  --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+
+clean: ## remove the virtual environment and everything made by tools
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	find . -name .git -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# Two stamps: a change of pyproject.toml alone costs only the editable install, which needs no network.
+
+$(VENV)/.dependencies: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than Python 3.11"; echo "hint: make setup PYTHON=python3.12"; exit 1; } >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@

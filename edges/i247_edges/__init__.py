@@ -1,0 +1,1 @@
+"""Touch the world on behalf of all programs: sockets, databases, terminals, clocks."""

@@ -1,0 +1,1 @@
+"""The regional hub: carries everybody's mail and can read nobody's."""

@@ -1,0 +1,135 @@
+"""Judge what is put: take it, return it with a reason, or ask the giver to keep it for now.
+
+What is taken becomes rows, one for each next place; what cannot be delivered is said at once, in place of
+custody. A hub decides by header, roster and keycards: it knows neither sender nor content.
+docs/protocol.md 9.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from i247_hub.records import Held, Hop
+from i247_hub.room import Room
+from i247_hub.routing import next_hop
+from i247_keys.cardfile import CardFile
+from i247_keys.roster import Directory, State
+from i247_protocol.digests import envelope_id
+from i247_protocol.errors import PeerFault
+from i247_protocol.frames import Parcel
+from i247_protocol.header import Header, check_sizes, parse_header
+from i247_protocol.limits import CONTROL_BODY_BYTES_MAX, HOPS_MAX, LIFETIME_MS_MAX, SKEW_MS, WRAP_BYTES
+from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, WallMs, expiry_wall
+from i247_protocol.priority import Priority
+from i247_protocol.reasons import Reason
+
+EVERYBODY = MemberCode("")
+"""In a word of return: the envelope reaches none of its recipients."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of one parcel."""
+
+    envelope: EnvelopeId
+    rows: list[Held] = field(default_factory=list)
+    returned: list[tuple[MemberCode, Reason]] = field(default_factory=list)
+    busy: Reason | None = None
+    targets: tuple[MemberCode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a judgement depends on beside the parcel."""
+
+    me: HubName
+    directory: Directory
+    cards: CardFile
+    room: Room
+    reachable: Container[HubName]
+    wall: WallMs
+
+
+def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[[], int]) -> Verdict:
+    """Return the verdict on one parcel that `source` put."""
+    verdict = Verdict(envelope_id(parcel.header, parcel.body))
+    try:
+        header, targets = _read(parcel, around.wall)
+    except PeerFault as fault:
+        verdict.returned.append((EVERYBODY, fault.reason))
+        return verdict
+    verdict.targets = tuple(targets)
+    verdict.busy = around.room.lacks(header.prio, parcel.size)
+    if verdict.busy is not None:
+        return verdict
+    branches: dict[Hop, list[MemberCode]] = {}
+    for member, kid in targets.items():
+        place = _place(member, kid, parcel.hops, around)
+        if isinstance(place, Reason):
+            verdict.returned.append((member, place))
+        else:
+            branches.setdefault(place, []).append(member)
+    verdict.rows = list(_rows(parcel, header, verdict.envelope, source, branches, next_seq))
+    return verdict
+
+
+def _read(parcel: Parcel, wall: WallMs) -> tuple[Header, Mapping[MemberCode, KeyId]]:
+    """Return the header, and whom this branch of the envelope is for with the key of each."""
+    check_sizes(parcel.envelope)
+    header = parse_header(parcel.header)
+    expires = expiry_wall(header.expires)
+    if expires <= wall:
+        raise PeerFault(Reason.EXPIRED)
+    if expires > wall + LIFETIME_MS_MAX + SKEW_MS:
+        raise PeerFault(Reason.LIFETIME_TOO_LONG)
+    if header.prio is Priority.CONTROL and len(parcel.body) > CONTROL_BODY_BYTES_MAX:
+        raise PeerFault(Reason.TOO_LARGE)
+    if header.kid is not None:
+        if parcel.wraps:
+            raise PeerFault(Reason.MALFORMED)
+        return header, {header.recipients[0]: KeyId(header.kid)}
+    targets = {MemberCode(member): KeyId(kid) for member, kid, sealed in parcel.wraps if len(sealed) == WRAP_BYTES}
+    if not targets or len(targets) != len(parcel.wraps) or not targets.keys() <= set(header.to):
+        raise PeerFault(Reason.MALFORMED)
+    return header, targets
+
+
+def _place(member: MemberCode, kid: KeyId, hops: int, around: Surroundings) -> Hop | Reason:
+    state = around.directory.state_of(member, around.wall)
+    if state is None or state is State.LEFT:
+        return Reason.UNKNOWN_MEMBER
+    if state is State.SUSPENDED:
+        return Reason.SUSPENDED
+    if around.cards.is_dead(member, kid):
+        return Reason.DEAD_KEY
+    hop = next_hop(around.directory, around.me, member, around.reachable)
+    if hop is None:
+        return Reason.UNKNOWN_MEMBER
+    if hop.hub is not None and hops >= HOPS_MAX:
+        return Reason.TOO_MANY_HOPS
+    return hop
+
+
+def _rows(
+    parcel: Parcel,
+    header: Header,
+    envelope: EnvelopeId,
+    source: str,
+    branches: Mapping[Hop, list[MemberCode]],
+    next_seq: Callable[[], int],
+) -> Iterator[Held]:
+    for hop, members in branches.items():
+        yield Held(
+            seq=next_seq(),
+            hop=hop,
+            envelope=envelope,
+            recipients=tuple(members),
+            prio=header.prio,
+            exp=header.expires,
+            hops=parcel.hops + 1,
+            source=source,
+            header=parcel.header,
+            body=parcel.body,
+            wraps=tuple(wrap for wrap in parcel.wraps if wrap[0] in members),
+        )

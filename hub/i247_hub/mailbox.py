@@ -1,0 +1,170 @@
+"""Queue what waits for one next place, in order, with only the head in memory.
+
+Rows near the head are kept with their bodies while the place is connected; the rest lies in the store and
+is paged in. First in, first out within one priority; between the priorities of one lane the more urgent
+goes first, but never for more than `SHARE` in a row while the other waits. docs/protocol.md 9.5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from i247_hub.records import Held, Hop
+from i247_protocol.limits import MAILBOX_READY_BYTES_MAX, MAILBOX_READY_MAX
+from i247_protocol.names import EnvelopeId, MonoMs
+from i247_protocol.priority import Lane, Priority
+from i247_protocol.session import Session
+
+
+class Mailbox:
+    """The rows for one next place over one lane."""
+
+    def __init__(self, hop: Hop, lane: Lane) -> None:
+        self.hop = hop
+        self.lane = lane
+        self.paused_until = MonoMs(0)
+        self._queues = {prio: _Queue() for prio in LANES[lane]}
+        self._on_the_way: dict[EnvelopeId, list[Held]] = {}
+        self._in_a_row = 0
+
+    def add(self, row: Held, *, connected: bool) -> None:
+        """Append a row that was just saved."""
+        self._queues[row.prio].add(row, keep=connected)
+
+    def behind(self, prio: Priority, rows: int) -> None:
+        """Learn at start that `rows` rows lie in the store."""
+        self._queues[prio].on_disk += rows
+
+    def wanted_page(self) -> tuple[Priority, int] | None:
+        """Return the priority and the `seq` after which rows should be paged in, or None when enough are here."""
+        for prio, queue in self._queues.items():
+            if queue.on_disk and queue.is_low:
+                return prio, queue.tail
+        return None
+
+    def page_in(self, prio: Priority, rows: Sequence[Held], asked: int) -> None:
+        """Append rows from the store; fewer than were asked for means that nothing is left there."""
+        queue = self._queues[prio]
+        for row in rows:
+            queue.append(row)
+        queue.on_disk = max(0, queue.on_disk - len(rows)) if len(rows) == asked else 0
+
+    def take(self, session: Session) -> Iterator[Held]:
+        """Yield rows in their order as far as the session's credit reaches; they are then on the way."""
+        while (queue := self._next()) is not None:
+            row = queue.ready[0]
+            if not session.may_put(row.size):
+                return
+            session.spend(row.size)
+            queue.popped()
+            self._on_the_way.setdefault(row.envelope, []).append(row)
+            yield row
+
+    def settle(self, envelope: EnvelopeId, recipients: Iterable[str]) -> Iterator[tuple[Held, bool]]:
+        """Yield each row on the way that covers some of `recipients`, and whether it is done with."""
+        named = set(recipients)
+        rows = self._on_the_way.get(envelope, [])
+        for row in list(rows):
+            if named.isdisjoint(row.recipients):
+                continue
+            rows.remove(row)
+            left = tuple(member for member in row.recipients if member not in named)
+            if left:
+                rows.append(row._replace(recipients=left))
+            yield row._replace(recipients=tuple(m for m in row.recipients if m in named)), not left
+        if not rows:
+            self._on_the_way.pop(envelope, None)
+
+    def put_back(self, envelope: EnvelopeId | None = None) -> None:
+        """Queue again, at the head and in order, what is on the way: one envelope, or all of it in a new session."""
+        back = list(self._on_the_way.pop(envelope, ())) if envelope is not None else self._all_on_the_way()
+        for row in sorted(back, key=lambda row: row.seq, reverse=True):
+            self._queues[row.prio].prepend(row)
+
+    def let_go(self) -> None:
+        """Keep nothing in memory for a place that is not connected; the store has it all."""
+        self.put_back()
+        for queue in self._queues.values():
+            queue.let_go()
+
+    def holds(self, envelope: EnvelopeId) -> bool:
+        """Whether the envelope is on the way."""
+        return envelope in self._on_the_way
+
+    @property
+    def rows_on_disk(self) -> int:
+        """How many rows are known to lie in the store alone."""
+        return sum(queue.on_disk for queue in self._queues.values())
+
+    @property
+    def rows(self) -> int:
+        """How many rows wait or are on the way."""
+        ready = sum(len(queue.ready) for queue in self._queues.values())
+        return ready + self.rows_on_disk + sum(len(rows) for rows in self._on_the_way.values())
+
+    def _all_on_the_way(self) -> list[Held]:
+        rows = [row for rows in self._on_the_way.values() for row in rows]
+        self._on_the_way.clear()
+        return rows
+
+    def _next(self) -> _Queue | None:
+        waiting = [queue for queue in self._queues.values() if queue.ready]
+        if not waiting:
+            return None
+        first = waiting[0]
+        if len(waiting) > 1 and self._in_a_row >= SHARE:
+            self._in_a_row = 0
+            return waiting[1]
+        self._in_a_row = self._in_a_row + 1 if len(waiting) > 1 else 0
+        return first
+
+
+class _Queue:
+    """One priority: rows in memory, then rows in the store."""
+
+    __slots__ = ("on_disk", "ready", "size", "tail")
+
+    def __init__(self) -> None:
+        self.ready: deque[Held] = deque()
+        self.size = 0
+        self.tail = 0
+        self.on_disk = 0
+
+    @property
+    def is_low(self) -> bool:
+        return len(self.ready) < MAILBOX_READY_MAX // 4 and self.size < MAILBOX_READY_BYTES_MAX // 2
+
+    def add(self, row: Held, *, keep: bool) -> None:
+        full = len(self.ready) >= MAILBOX_READY_MAX or self.size + row.size > MAILBOX_READY_BYTES_MAX
+        if self.on_disk or full or not keep:
+            self.on_disk += 1
+        else:
+            self.append(row)
+
+    def append(self, row: Held) -> None:
+        self.ready.append(row)
+        self.size += row.size
+        self.tail = row.seq
+
+    def prepend(self, row: Held) -> None:
+        self.ready.appendleft(row)
+        self.size += row.size
+        self.tail = max(self.tail, row.seq)
+
+    def popped(self) -> None:
+        self.size -= self.ready.popleft().size
+
+    def let_go(self) -> None:
+        self.on_disk += len(self.ready)
+        self.ready.clear()
+        self.size = 0
+        self.tail = 0
+
+
+LANES: Final = {
+    Lane.EXPRESS: (Priority.CONTROL, Priority.URGENT),
+    Lane.BULK: (Priority.ROUTINE, Priority.BULK),
+}
+SHARE: Final = 8

@@ -1,0 +1,170 @@
+"""List what a hub saves, and what it may ask of what it saved.
+
+Saved: what is held and for whom, what was handed on and to whom, words of return that are owed, keycards,
+the directory. Never saved: connections, credit, order of turns. The store is behind these types alone, so
+nothing above assumes SQLite or one process. docs/protocol.md 9.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from i247_protocol.frames import Bounce
+from i247_protocol.names import EnvelopeId, HubName, MemberCode, Minutes, WallMs
+from i247_protocol.priority import Priority
+
+
+class Hop(NamedTuple):
+    """The next place of an envelope: a member that is home here, or another hub; one of the two is None."""
+
+    member: MemberCode | None
+    hub: HubName | None
+
+    @property
+    def text(self) -> str:
+        """The name of the member or hub; the two never look alike."""
+        return str(self.member or self.hub)
+
+
+class Held(NamedTuple):
+    """One row of custody: an envelope on its way to one next place.
+
+    `seq` grows with each row of this store and is the order of delivery within one priority; `source` is who
+    gave it (a member's code or a hub's name) and goes away with the row; `wraps` are those of `recipients` only.
+    """
+
+    seq: int
+    hop: Hop
+    envelope: EnvelopeId
+    recipients: tuple[MemberCode, ...]
+    prio: Priority
+    exp: Minutes
+    hops: int
+    source: str
+    header: bytes
+    body: bytes
+    wraps: tuple[tuple[str, bytes, bytes], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that count against credit and room."""
+        return len(self.header) + len(self.body) + 100 * len(self.wraps)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Save one envelope and its rows; the header and body, the same in all of them, are stored once."""
+
+    rows: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove one held row; the body goes with the last row that needs it."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """Remember until `exp` that the next place took custody of an envelope for a recipient."""
+
+    envelope: EnvelopeId
+    recipient: MemberCode
+    hop: str
+    at: WallMs
+    exp: Minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Owe:
+    """Save a word of return that `to` (a member's code or a hub's name) must be told; dropped after `exp`."""
+
+    to: str
+    bounce: Bounce
+    exp: Minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Forget a word of return: `to` has it."""
+
+    to: str
+    envelope: EnvelopeId
+    recipient: MemberCode
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCard:
+    """Save the newest keycard of a member, replacing the one before."""
+
+    member: MemberCode
+    card: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDirectory:
+    """Save the whole directory as this hub believes it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropExpired:
+    """Remove what expired at or before a minute: handed-on rows and owed words of return."""
+
+    minute: Minutes
+
+
+Record = Hold | Forget | HandedOn | Owe | Settle | KeepCard | KeepDirectory | DropExpired
+
+
+class Backlog(NamedTuple):
+    """How many rows and bytes wait for one next place at one priority."""
+
+    hop: Hop
+    prio: Priority
+    rows: int
+    size: int
+
+
+class HubMemory(Protocol):
+    """What a hub may ask of what it saved; answers include the open turn's records and come at once."""
+
+    def last_seq(self) -> int:
+        """Return the highest `seq` ever used, or 0."""
+        ...
+
+    def backlog(self) -> Sequence[Backlog]:
+        """Return what waits, by next place and priority."""
+        ...
+
+    def page(self, hop: Hop, prio: Priority, after: int, rows: int) -> Sequence[Held]:
+        """Return at most `rows` held rows with `seq` > `after`, in order."""
+        ...
+
+    def held(self, envelope: EnvelopeId) -> Sequence[Held]:
+        """Return the rows of one envelope, in order (bodies may be left empty)."""
+        ...
+
+    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
+        """Return who took this envelope for this recipient, the newest, or None."""
+        ...
+
+    def owed(self, to: str, limit: int) -> Sequence[Bounce]:
+        """Return at most `limit` words of return that `to` has not taken."""
+        ...
+
+    def cards(self) -> Sequence[bytes]:
+        """Return the newest keycard of each member that has one, by member code."""
+        ...
+
+    def directory(self) -> bytes | None:
+        """Return the directory as last saved, or None."""
+        ...
+
+    def used_bytes(self) -> int:
+        """Return the bytes that held rows and bodies take, by their sizes."""
+        ...

@@ -1,0 +1,22 @@
+"""Sign and check words of return: that an envelope will not reach a recipient, and why.
+
+The hub that finds out signs; every place on the way back checks the signature before it frees anything,
+so no hub can talk mail out of another by lying about a third. docs/protocol.md 9.7.
+"""
+
+from __future__ import annotations
+
+from i247_keys import contexts
+from i247_keys.identity import Identity
+from i247_keys.returned import returned_payload
+from i247_protocol.frames import Bounce
+from i247_protocol.names import EnvelopeId, HubName, MemberCode, WallMs
+from i247_protocol.reasons import Reason
+
+
+def bounce(
+    me: HubName, identity: Identity, envelope: EnvelopeId, recipient: MemberCode, reason: Reason, wall: WallMs
+) -> Bounce:
+    """Return a signed word of return."""
+    signature = identity.sign(contexts.RETURNED, returned_payload(envelope, recipient, reason.value, wall, me))
+    return Bounce(envelope, recipient, reason.value, wall, me, signature)

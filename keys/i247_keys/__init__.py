@@ -1,0 +1,4 @@
+"""Identities, sealing, the directory and its rules.
+
+Imports nothing: importing one module of this package must not bring in another.
+"""

@@ -1,0 +1,97 @@
+"""Open an envelope with one of the member's epoch keys.
+
+Decides whether the bytes are what somebody sealed to this header and this key, and nothing about who that was:
+the signature inside is not looked at here. Byte layouts stand in `i247_keys.sealing`. Whatever fails,
+the reason is `cannot-open`, so that a failure tells nothing of its cause; a key that is not held is `dead-key`,
+which the newest keycard tells everybody anyway. Nothing in the hub may reach this module. docs/protocol.md 5.6.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final, NamedTuple
+
+from nacl import bindings, exceptions
+
+from i247_keys import hpke
+from i247_keys.identity import SIGNATURE_BYTES
+from i247_keys.keyring import EpochSecret, Keyring
+from i247_keys.padding import unpad
+from i247_keys.sealing import COMMITMENT_BYTES, NONCE_BYTES, SEAL_INFO, WRAP_INFO
+from i247_protocol import codec
+from i247_protocol.digests import body_hash, content_key_commitment, header_hash
+from i247_protocol.errors import PeerFault
+from i247_protocol.header import Header, Wrap
+from i247_protocol.limits import BODY_BYTES_MAX, STATEMENT_BYTES_MAX, WRAP_BYTES
+from i247_protocol.names import KeyId
+from i247_protocol.reasons import Reason
+
+
+class Inner(NamedTuple):
+    """What was sealed: a statement's exact bytes and a signature over them that nobody has verified yet."""
+
+    statement: bytes
+    signature: bytes
+
+
+def open_envelope(header_bytes: bytes, header: Header, body: bytes, wrap: Wrap | None, keyring: Keyring) -> Inner:
+    """Return what `body` holds; raise PeerFault when it cannot be opened.
+
+    `header` is `header_bytes` parsed; `wrap` is the opener's own, and None for an envelope with one recipient.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise PeerFault(Reason.TOO_LARGE)
+    hh = header_hash(header_bytes)
+    if header.kid is not None:
+        if wrap is not None:
+            raise PeerFault(Reason.CANNOT_OPEN)
+        secret = _secret_for(KeyId(header.kid), keyring)
+        padded = hpke.open_sealed(secret.secret, secret.public, SEAL_INFO + hh, body)
+    else:
+        if wrap is None:
+            raise PeerFault(Reason.CANNOT_OPEN)
+        padded = _open_shared(hh, body, _unwrap(hh, body, wrap, keyring))
+    return _parse_inner(padded)
+
+
+def _secret_for(kid: KeyId, keyring: Keyring) -> EpochSecret:
+    secret = keyring.secret_for(kid)
+    if secret is None:
+        raise PeerFault(Reason.DEAD_KEY)
+    return secret
+
+
+def _unwrap(hh: bytes, body: bytes, wrap: Wrap, keyring: Keyring) -> bytes:
+    secret = _secret_for(wrap.kid, keyring)
+    if len(wrap.sealed) != WRAP_BYTES:
+        raise PeerFault(Reason.CANNOT_OPEN)
+    return hpke.open_sealed(secret.secret, secret.public, WRAP_INFO + hh + body_hash(body), wrap.sealed)
+
+
+def _open_shared(hh: bytes, body: bytes, content_key: bytes) -> bytes:
+    commitment, nonce, ciphertext = body[:COMMITMENT_BYTES], body[COMMITMENT_BYTES:_HEAD_BYTES], body[_HEAD_BYTES:]
+    if len(ciphertext) < hpke.TAG_BYTES:
+        raise PeerFault(Reason.CANNOT_OPEN)
+    if not hmac.compare_digest(commitment, content_key_commitment(content_key, hh)):
+        raise PeerFault(Reason.CANNOT_OPEN)
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, hh, nonce, content_key)
+    except exceptions.CryptoError:
+        raise PeerFault(Reason.CANNOT_OPEN) from None
+
+
+def _parse_inner(padded: bytes) -> Inner:
+    try:
+        value = codec.decode(unpad(padded), bytes_max=BODY_BYTES_MAX)
+    except PeerFault:
+        raise PeerFault(Reason.CANNOT_OPEN) from None
+    match value:
+        case [bytes(statement), bytes(signature)]:
+            if 0 < len(statement) <= STATEMENT_BYTES_MAX and len(signature) == SIGNATURE_BYTES:
+                return Inner(statement, signature)
+        case _:
+            pass
+    raise PeerFault(Reason.CANNOT_OPEN)
+
+
+_HEAD_BYTES: Final = COMMITMENT_BYTES + NONCE_BYTES

@@ -1,0 +1,1 @@
+"""A member's node: holds its secrets and speaks for it."""

@@ -1,0 +1,1 @@
+"""Shapes and bytes: the contract between machines."""

@@ -1,0 +1,96 @@
+"""Turn values into bytes and back so that each value has one encoding and each encoding one value.
+
+Canonical msgpack: string keys only, sorted by their UTF-8 bytes and unique; integers, strings and lengths
+in their shortest form; no floats, no extension types; at most `DEPTH_MAX` levels. Whatever does not
+re-encode to the very same bytes is refused, so a signature or a hash covers one meaning. Sizes are
+checked before the first byte is read. docs/protocol.md 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar, cast
+
+import msgpack
+import msgspec
+
+from i247_protocol.errors import PeerFault
+from i247_protocol.limits import DEPTH_MAX
+from i247_protocol.reasons import Reason
+
+T = TypeVar("T")
+
+
+def encode(value: object) -> bytes:
+    """Return the canonical bytes of a struct, or of a value made of dict, list, str, bytes, int, bool and None."""
+    plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="sorted")
+    return msgpack.packb(plain, use_bin_type=True)
+
+
+def decode(data: bytes, *, bytes_max: int) -> Any:  # noqa: ANN401  the shape is the caller's next question
+    """Return the value that `data` encodes; raise PeerFault for anything but its one canonical form."""
+    if len(data) > bytes_max:
+        raise PeerFault(Reason.TOO_LARGE)
+    try:
+        # Without these, a few bytes could announce a length that the decoder would allocate.
+        longest = len(data)
+        value = msgpack.unpackb(
+            data,
+            strict_map_key=True,
+            max_str_len=longest,
+            max_bin_len=longest,
+            max_array_len=longest,
+            max_map_len=longest,
+            max_ext_len=0,
+        )
+        _require_canonical(value, DEPTH_MAX)
+        same = msgpack.packb(value, use_bin_type=True) == data
+    except PeerFault:
+        raise
+    except _DECODER_ERRORS:
+        raise PeerFault(Reason.MALFORMED) from None
+    if not same:
+        raise PeerFault(Reason.NOT_CANONICAL)
+    return value
+
+
+def decode_as(kind: type[T], data: bytes, *, bytes_max: int) -> T:
+    """Return `data` as a `kind`; raise PeerFault when it is not canonical or not of that shape."""
+    value: T = shape(kind, decode(data, bytes_max=bytes_max))
+    return value
+
+
+def shape(kind: Any, value: object) -> Any:  # noqa: ANN401  unions are no `type`, so the callers annotate
+    """Return a decoded value as a `kind`; raise PeerFault when it does not have that shape."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, PeerFault):
+        raise PeerFault(Reason.MALFORMED) from None
+
+
+def _require_canonical(value: object, depth: int) -> None:
+    kind = type(value)
+    if kind in _LEAVES:
+        return
+    if depth == 0:
+        raise PeerFault(Reason.MALFORMED)
+    if kind is list:
+        for item in cast("list[object]", value):
+            if type(item) not in _LEAVES:
+                _require_canonical(item, depth - 1)
+        return
+    if kind is not dict:  # a float, a timestamp or another extension type
+        raise PeerFault(Reason.MALFORMED)
+    before: str | None = None
+    for key, item in cast("dict[object, object]", value).items():
+        if type(key) is not str:
+            raise PeerFault(Reason.MALFORMED)
+        # Python orders text by code point, which is the order of its UTF-8 bytes.
+        if before is not None and key <= before:
+            raise PeerFault(Reason.NOT_CANONICAL)
+        before = key
+        if type(item) not in _LEAVES:
+            _require_canonical(item, depth - 1)
+
+
+_LEAVES: Final = frozenset({int, str, bytes, bool, type(None)})
+_DECODER_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)

@@ -1,0 +1,101 @@
+"""Bound every queue, map, length and lifetime, with its unit in its name.
+
+What happens at each limit stands in docs/protocol.md 11. Nothing elsewhere invents a bound.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Encoding.
+DEPTH_MAX: Final = 8
+STRING_BYTES_MAX: Final = 64 * 1024
+
+# Envelope.
+HEADER_BYTES_MAX: Final = 1024
+RECIPIENTS_MAX: Final = 250
+STATEMENT_BYTES_MAX: Final = 1024 * 1024
+INNER_BYTES_MIN: Final = 512
+BODY_BYTES_MAX: Final = 1280 * 1024
+WRAP_BYTES: Final = 80
+CONTROL_BODY_BYTES_MAX: Final = 2048
+
+# Time.
+LIFETIME_MS_MAX: Final = 7 * 86_400_000
+SKEW_MS: Final = 5 * 60_000
+EPOCH_USE_MS_MAX: Final = 7 * 86_400_000
+EPOCH_KEEP_MS: Final = LIFETIME_MS_MAX + SKEW_MS
+EPOCH_KEYS_AHEAD_MAX: Final = 4
+EPOCH_KEYS_MAX: Final = 12
+
+# Directory.
+DOCUMENT_BYTES_MAX: Final = 1024 * 1024
+SIGNATURES_MAX: Final = 300
+MEMBERS_MAX: Final = 400
+HUBS_MAX: Final = 64
+HOMES_MAX: Final = 8
+NETWORK_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+CHARTER_LIFETIME_MS: Final = 2 * 365 * 86_400_000
+ROSTER_LIFETIME_MS: Final = 30 * 86_400_000
+PULSE_LIFETIME_MS: Final = 86_400_000
+PULSE_GRACE_MS: Final = 72 * 3_600_000
+EMERGENCY_MS: Final = 72 * 3_600_000
+EMERGENCY_PAUSE_MS: Final = 30 * 86_400_000
+
+# Message bodies.
+REFERENCES_MAX: Final = 32
+RECEIPT_IDS_MAX: Final = 32
+CANDIDATES_MAX: Final = 50
+FIELDS_MAX: Final = 40
+FIELD_TEXT_BYTES_MAX: Final = 2048
+TEXT_BYTES_MAX: Final = 32 * 1024
+
+# Link.
+FRAME_BYTES_MAX: Final = 2 * 1024 * 1024
+BATCH_BYTES_MAX: Final = 128 * 1024
+BATCH_PARCELS_MAX: Final = 128
+PAIRS_MAX: Final = 512
+WINDOW_MESSAGES: Final = 1024
+WINDOW_BYTES: Final = 8 * 1024 * 1024
+HOPS_MAX: Final = 3
+LINK_IDLE_MS: Final = 5_000
+LINK_SILENT_MS: Final = 16_000
+HELLO_RETRY_MS: Final = 2_000
+CLONE_ALARM_MS: Final = 60_000
+DIRECTORY_CHUNK_BYTES: Final = 1024 * 1024
+CARDS_IN_FRAME_MAX: Final = 200
+SESSIONS_MAX: Final = 4_096
+TICK_MS: Final = 1_000
+MINUTE_TICKS: Final = 60
+
+# Hub.
+MAILBOX_READY_MAX: Final = 512
+MAILBOX_READY_BYTES_MAX: Final = 4 * 1024 * 1024
+MAILBOX_PAGE_ROWS: Final = 256
+MAILBOX_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
+PASS_AGAIN_MS: Final = 60_000
+BUSY_RETRY_MS: Final = 5_000
+STORE_BYTES_MAX: Final = 64 * 1024 * 1024 * 1024
+
+# Node.
+OUTBOX_MAX: Final = 1_000_000
+OUTBOX_SEALED_BYTES_MAX: Final = 16 * 1024 * 1024
+PARKED_PER_LINK_MAX: Final = 64
+QUARANTINE_PER_SENDER_MAX: Final = 256
+SEEN_PER_SENDER_MAX: Final = 2_000_000
+RECEIPT_DELAY_MS: Final = 1_000
+RECEIPT_DELAY_URGENT_MS: Final = 50
+RETRY_MS_MIN: Final = 1_000
+RETRY_MS_MAX: Final = 15 * 60_000
+ASK_PAIRS_MAX: Final = 64
+EVENTS_IN_TURN_MAX: Final = 256
+AUDIT_TEXT_BYTES_MAX: Final = 256
+OUTBOX_READY_MAX: Final = 1_024
+EXPIRED_ROWS_IN_TURN_MAX: Final = 256
+PATIENCE_MS: Final = 5_000
+RESEND_MS: Final = 10_000
+REPLY_TIME_MS_MAX: Final = 24 * 3_600_000
+# A minute less, since expiry is rounded up to a whole one.
+NOTICE_LIFETIME_MS: Final = LIFETIME_MS_MAX - 60_000
+RECEIPT_LIFETIME_MS: Final = LIFETIME_MS_MAX - 60_000
+WITHHELD_PAGE_ROWS: Final = 256

@@ -1,0 +1,1 @@
+"""A virtual world that runs the same machines as the daemons."""

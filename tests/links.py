@@ -74,7 +74,7 @@ class Rogue:
 
     def is_let_in(self) -> bool:
         """Wait for the end of the handshake."""
-        assert self._monitor.poll(PATIENCE_S * 1_000), "the handshake has no end"
+        assert self._monitor.poll(int(PATIENCE_S * 1_000)), "the handshake has no end"
         event = int.from_bytes(self._monitor.recv_multipart()[0][:2], sys.byteorder)
         return event == zmq.EVENT_HANDSHAKE_SUCCEEDED
 

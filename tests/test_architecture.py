@@ -17,6 +17,7 @@ import pytest
 # This is the only list. A module inside a listed package is an edge as well.
 EDGES = frozenset(
     {
+        "i247_edges",
         "i247_hub.cli",
         "i247_hub.config",
         "i247_hub.daemon",
@@ -44,6 +45,7 @@ OPENERS = frozenset({"i247_keys.hpke", "i247_keys.opening"})
 
 FOLDERS = {
     "i247_protocol": "protocol",
+    "i247_edges": "edges",
     "i247_keys": "keys",
     "i247_hub": "hub",
     "i247_node": "node",
@@ -52,10 +54,11 @@ FOLDERS = {
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "i247_protocol": frozenset(),
-    "i247_keys": frozenset({"i247_protocol"}),
-    "i247_hub": frozenset({"i247_protocol", "i247_keys"}),
-    "i247_node": frozenset({"i247_protocol", "i247_keys"}),
-    "i247_simulations": frozenset({"i247_protocol", "i247_keys", "i247_hub", "i247_node"}),
+    "i247_edges": frozenset({"i247_protocol"}),
+    "i247_keys": frozenset({"i247_protocol", "i247_edges"}),
+    "i247_hub": frozenset({"i247_protocol", "i247_edges", "i247_keys"}),
+    "i247_node": frozenset({"i247_protocol", "i247_edges", "i247_keys"}),
+    "i247_simulations": frozenset({"i247_protocol", "i247_edges", "i247_keys", "i247_hub", "i247_node"}),
 }
 
 # Holds in edge modules too. cryptography is the tests' oracle, so no package may lean on it.

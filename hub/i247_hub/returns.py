@@ -14,9 +14,14 @@ from i247_protocol.names import EnvelopeId, HubName, MemberCode, WallMs
 from i247_protocol.reasons import Reason
 
 
-def bounce(
-    me: HubName, identity: Identity, envelope: EnvelopeId, recipient: MemberCode, reason: Reason, wall: WallMs
-) -> Bounce:
-    """Return a signed word of return."""
-    signature = identity.sign(contexts.RETURNED, returned_payload(envelope, recipient, reason.value, wall, me))
-    return Bounce(envelope, recipient, reason.value, wall, me, signature)
+class Returns:
+    """This hub, as the signer of words of return."""
+
+    def __init__(self, me: HubName, identity: Identity) -> None:
+        self.me = me
+        self._identity = identity
+
+    def word(self, envelope: EnvelopeId, recipient: MemberCode, reason: Reason, wall: WallMs) -> Bounce:
+        """Return a signed word of return."""
+        payload = returned_payload(envelope, recipient, reason.value, wall, self.me)
+        return Bounce(envelope, recipient, reason.value, wall, self.me, self._identity.sign(contexts.RETURNED, payload))

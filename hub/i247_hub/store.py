@@ -30,7 +30,7 @@ from i247_hub.records import (
 )
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
-from i247_protocol.names import EnvelopeId, HubName, MemberCode, Minutes, WallMs
+from i247_protocol.names import EnvelopeId, HubName, MemberCode
 from i247_protocol.priority import Priority
 
 
@@ -39,9 +39,7 @@ class HubStore:
 
     def __init__(self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None) -> None:
         self._db = open_database(path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages)
-        self._handed = DayTables(
-            self._db, "handed", create=_HANDED_CREATE, insert=_HANDED_INSERT, find=_HANDED_FIND
-        )
+        self._handed = DayTables(self._db, "handed", create=_HANDED_CREATE, insert=_HANDED_INSERT, find=_HANDED_FIND)
         self._places: dict[str, int] = {name: n for n, name in self._db.rows("SELECT n, name FROM places")}
         mark = self._db.row("SELECT seq, used FROM mark")
         self._seq, self._used = mark or (0, 0)
@@ -122,7 +120,19 @@ class HubStore:
     def held(self, envelope: EnvelopeId) -> Sequence[Held]:
         """Return the rows of one envelope, in order; headers and bodies are left empty."""
         return [
-            Held(seq, _hop(name), envelope, _members(to), Priority(queue % QUEUES), exp, hops, source, b"", b"", _wraps(w))
+            Held(
+                seq,
+                _hop(name),
+                envelope,
+                _members(to),
+                Priority(queue % QUEUES),
+                exp,
+                hops,
+                source,
+                b"",
+                b"",
+                _wraps(w),
+            )
             for seq, name, queue, to, exp, hops, source, w in self._db.rows(_HELD, (_short(envelope), envelope))
         ]
 
@@ -194,9 +204,7 @@ class HubStore:
 
     def _hand_on(self, record: HandedOn) -> None:
         envelope = record.envelope
-        self._handed.add(
-            record.exp, (_short(envelope), record.recipient, envelope, record.hop, record.at, record.exp)
-        )
+        self._handed.add(record.exp, (_short(envelope), record.recipient, envelope, record.hop, record.at, record.exp))
 
     def _owe(self, record: Owe) -> None:
         bounce = record.bounce

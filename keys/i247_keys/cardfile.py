@@ -33,8 +33,10 @@ class CardFile:
         if row is None or directory.state_of(member, wall) is State.LEFT:
             raise PeerFault(Reason.UNKNOWN_MEMBER)
         held = self._cards.get(member)
-        if held is not None and held[0].version >= claimed.version:
+        if held is not None and held[0].version > claimed.version:
             raise PeerFault(Reason.NOT_NEWER)
+        if held is not None and held[0].version == claimed.version:
+            raise PeerFault(Reason.NOT_NEWER if held[1] == data else Reason.FORKED)
         card = verify_keycard(document, row.identity)
         self._cards[member] = (card, data)
         self._digest = None

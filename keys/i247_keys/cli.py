@@ -206,7 +206,6 @@ def ceremony_publish(directory: Path, as_json: bool) -> None:
         as_json,
         {**showing.summary(trust, files.wall_now()), "network": str(path)},
         f"wrote {path}: roster {trust.directory.version}",
-        f"pin {trust.pin.hex()}",
         *showing.summary_lines(trust, files.wall_now()),
     )
 

@@ -195,13 +195,16 @@ class Log:
     def since(self, roster_version: int, bytes_max: int) -> NetworkFile:
         """Return what somebody who holds that roster lacks: from the beginning, and as many steps as fit.
 
-        At least one step is given, and the pulse only when no step is left over, since it is worth nothing before.
+        The steps up to one next roster are always given, so whoever asks again has got on. The pulse is given only
+        when no step is left over, since it is worth nothing before.
         """
-        first = self._after(roster_version)
-        size = 0
-        last = first
-        while last < len(self.entries) and (last == first or size + len(self.entries[last].data) <= bytes_max):
-            size += len(self.entries[last].data)
+        first = last = self._after(roster_version)
+        size, gets_on = 0, False
+        for entry in self.entries[first:]:
+            size += len(entry.data)
+            if gets_on and size > bytes_max:
+                break
+            gets_on = gets_on or entry.kind is RosterStep
             last += 1
         return NetworkFile(
             v=VERSION,

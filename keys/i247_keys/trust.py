@@ -62,7 +62,7 @@ from i247_keys.roster import Directory, State, parse_roster
 from i247_protocol import codec
 from i247_protocol.digests import key_id
 from i247_protocol.errors import PeerFault
-from i247_protocol.limits import NETWORK_FILE_BYTES_MAX, PULSE_GRACE_MS, SKEW_MS
+from i247_protocol.limits import DIRECTORY_CHUNK_BYTES, NETWORK_FILE_BYTES_MAX, PULSE_GRACE_MS, SKEW_MS
 from i247_protocol.names import WallMs
 from i247_protocol.reasons import Reason
 
@@ -208,13 +208,16 @@ class Trust:
             return Health.FRESH
         return Health.DEGRADED if wall <= fresh_until + PULSE_GRACE_MS else Health.HOLD
 
-    def steps_since(self, roster_version: int, bytes_max: int = NETWORK_FILE_BYTES_MAX) -> bytes:
-        """Return a network file for somebody who holds that roster (0: nobody yet), in so many bytes of steps."""
+    def steps_since(self, roster_version: int, bytes_max: int = DIRECTORY_CHUNK_BYTES) -> bytes:
+        """Return a network file for somebody who holds that roster (0: none yet), with about so many bytes of steps.
+
+        Fits one frame as it is. What does not fit is left for whoever then asks with the newer version.
+        """
         return codec.encode(self.log.since(roster_version, bytes_max))
 
     def to_bytes(self) -> bytes:
         """Return the whole log, to be saved or handed on as a network file."""
-        return self.steps_since(0)
+        return self.steps_since(0, NETWORK_FILE_BYTES_MAX)
 
     @classmethod
     def from_bytes(cls, pin: bytes, data: bytes, wall: WallMs) -> Trust:
@@ -291,7 +294,8 @@ def _unless_held(trust: Trust, step: Step, wall: WallMs) -> Trust:
     try:
         return trust.with_step(step, wall)
     except PeerFault as fault:
-        if fault.reason is Reason.NOT_NEWER:
+        # A next step can be not newer too, when it claims to be issued before the held one: that is no history.
+        if fault.reason is Reason.NOT_NEWER and trust.log.position(step) is not None:
             return trust
         raise
 

@@ -22,9 +22,9 @@ from i247_protocol.statement import Act, Statement
 class Inbox:
     """What came from other members."""
 
-    def __init__(self, memory: NodeMemory, last_entry: int) -> None:
+    def __init__(self, memory: NodeMemory) -> None:
         self._memory = memory
-        self._last = last_entry
+        _, self._last, _ = memory.last_numbers()
 
     def keep(self, verified: Verified, state: EntryState, *, offered: bool, now: Now) -> tuple[Entry, list[Effect]]:
         """Return the entry that a statement becomes, and what saves it."""

@@ -47,15 +47,13 @@ class SqliteRegister:
         self.is_immediate = True
         self._database = database
         self._connection = _open_to_read(database)
-        try:
-            self.status()
-        except BaseException:
+        if self._connection.execute("SELECT 1 FROM registers WHERE name = ?", (name,)).get is None:
             self.close()
-            raise
+            raise CallerFault(f"opening a register: {database.name} holds none of this name", HINT_IMPORT)
 
     def look_up(self, criteria: Criteria) -> Finding:
         """Return what is found; raise WorldFault when the file cannot be read."""
-        with _world(f"reading {self._database.name}"), self._connection:
+        with self._snapshot():
             number, kind, as_of = self._row()
             if kind is not kind_of(criteria):
                 return refused(Reason.UNKNOWN_REGISTER, as_of)
@@ -65,22 +63,31 @@ class SqliteRegister:
             return weigh(criteria, (record for key in keys for record in self._under(number, key)), as_of)
 
     def status(self) -> RegisterStatus:
-        """Return what the register holds; raise CallerFault when the file has no such register."""
-        with _world(f"reading {self._database.name}"), self._connection:
+        """Return what the register holds; raise WorldFault when the file cannot be read."""
+        with self._snapshot():
             number, kind, as_of = self._row()
-            counted = self._connection.execute("SELECT records FROM registers WHERE id = ?", (number,)).fetchone()
-            return RegisterStatus(self.name, kind, counted[0], as_of)
+            counted = self._connection.execute("SELECT records FROM registers WHERE id = ?", (number,))
+            return RegisterStatus(self.name, kind, int(counted.get), as_of)
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        with _world(f"reading {self._database.name}"):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def _row(self) -> tuple[int, Kind, WallMs]:
         found = self._connection.execute(
             "SELECT id, kind, as_of FROM registers WHERE name = ?", (self.name,)
         ).fetchone()
         if found is None:
-            raise CallerFault(f"opening a register: {self._database.name} holds none of this name", HINT_IMPORT)
+            raise WorldFault(f"reading {self._database.name}: it has lost a register", HINT_IMPORT)
         number, kind, as_of = found
         return number, Kind(kind), WallMs(as_of)
 
@@ -138,7 +145,10 @@ def import_csv(
                 importing.clear(current)
                 importing.take(file, csv_path)
                 is_done = skip_bad_rows or not importing.rejected
-                importing.finish() if is_done else connection.execute("ROLLBACK")
+                if is_done:
+                    importing.finish()
+                else:
+                    connection.execute("ROLLBACK")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")

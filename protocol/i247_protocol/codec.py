@@ -62,7 +62,8 @@ def decode_as(kind: type[T], data: bytes, *, bytes_max: int) -> T:
 def shape(kind: Any, value: object) -> Any:  # noqa: ANN401  unions are no `type`, so the callers annotate
     """Return a decoded value as a `kind`; raise PeerFault when it does not have that shape."""
     try:
-        return msgspec.convert(value, kind)
+        # Without `builtin_types` a base64 text would pass for the bytes that it spells: a second encoding.
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
     except (msgspec.ValidationError, PeerFault):
         raise PeerFault(Reason.MALFORMED) from None
 

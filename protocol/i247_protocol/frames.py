@@ -203,7 +203,7 @@ def session_of(frame: Frame) -> SessionId:
     return SessionId(frame.session)
 
 
-def _within_bounds(frame: Frame) -> bool:  # noqa: PLR0911  one line a kind
+def _within_bounds(frame: Frame) -> bool:
     match frame:
         case Put():
             return 0 < len(frame.parcels) <= BATCH_PARCELS_MAX and all(_parcel_is_sound(one) for one in frame.parcels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -24,9 +24,9 @@ from i247_keys.ceremony import (
 )
 from i247_keys.charter import Charter, Kind, encode_charter, parse_charter
 from i247_keys.decision import Ballot, Decision, Vote, encode_decision
-from i247_keys.documents import Document, parse_document, sign_document
+from i247_keys.documents import Document, sign_document
 from i247_keys.identity import Identity
-from i247_keys.log import CharterStep, DecisionRecord, RosterStep, roster_step
+from i247_keys.log import CharterStep, DecisionRecord, Founding, NetworkFile, RosterStep, Step, roster_step
 from i247_keys.pulse import Pulse, encode_pulse, parse_pulse
 from i247_keys.request import Particulars, particulars_of
 from i247_keys.roster import MemberRow, Roster, encode_roster
@@ -40,7 +40,7 @@ CODES = ("AA", "BB", "CC", "DD", "EE", "XP")
 
 
 def key(name: str) -> Identity:
-    """The key that a name in a test stands for."""
+    """Return the key that a name in a test stands for."""
     return Identity(blake2b(name.encode(), digest_size=32).digest())
 
 
@@ -62,7 +62,16 @@ def particulars(code: str, identity: str, next_identity: str, /, **changed: Any)
 class Repository:
     """The authority, its members and what has been published; `wall` is the only clock."""
 
-    def __init__(self, codes: Sequence[str] = CODES, keys: int = 3, threshold: int = 2, witnesses: int = 0) -> None:
+    def __init__(
+        self,
+        codes: Sequence[str] = CODES,
+        keys: int = 3,
+        threshold: int = 2,
+        witnesses: int = 0,
+        *,
+        hubs: Sequence[str] = ("hub-1", "hub-2"),
+        homes: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.wall = START
         self.secretariat = [key(f"secretariat {n}") for n in range(keys)]
         self.pulse_key = key("pulse")
@@ -70,7 +79,10 @@ class Repository:
             tuple(one.public for one in self.secretariat), threshold, self.pulse_key.public, witnesses, usual_rules()
         )
         self.charter, self.roster = found(
-            self.terms, [self.join(code) for code in codes], [self.hub("hub-1"), self.hub("hub-2")], self.wall
+            self.terms,
+            [self.join(code, homes=tuple(map(HubName, (homes or {}).get(code, hubs[:1])))) for code in codes],
+            [self.hub(name) for name in hubs],
+            self.wall,
         )
         self.charter = self.sign(self.charter, contexts.CHARTER)
         self.roster = self.sign(self.roster, contexts.ROSTER)
@@ -116,7 +128,7 @@ class Repository:
         return document
 
     def rotation(self, code: str, *signers: str) -> Document:
-        """A change from the key named `code` to the one it committed to."""
+        """Return a change from the key named `code` to the one it committed to."""
         following = key(f"{code} next")
         return self.change(
             code, *signers, identity=following.public, next_identity=next_key_hash(key(f"{code} third").public)
@@ -167,14 +179,14 @@ class Repository:
         return with_signatures(step, document)
 
     def edited(self, edit: Callable[[Roster], Roster], **changes: Any) -> RosterStep:
-        """A step whose roster `edit` has changed behind the rules' back, signed by all keyholders."""
+        """Return a step whose roster `edit` has changed behind the rules' back, signed by all keyholders."""
         drafted = self.draft(**changes)
         roster = edit(codec.decode_as(Roster, step_document(self.trust, drafted).p, bytes_max=2**20))
         document = self.sign(Document(encode_roster(roster), []), contexts.ROSTER)
         return roster_step(self.trust.directory, roster, document, drafted.records, drafted.requests)
 
     def with_row(self, code: str, **changed: Any) -> RosterStep:
-        """A step in which the keyholders change a member's row on their own."""
+        """Return a step in which the keyholders change a member's row on their own."""
 
         def edit(roster: Roster) -> Roster:
             rows = tuple(msgspec.structs.replace(row, **changed) if row.code == code else row for row in roster.members)
@@ -205,6 +217,16 @@ class Repository:
         pulse: Pulse = msgspec.structs.replace(parse_pulse(next_pulse(self.trust, self.wall).p), **changed)
         return sign_document(encode_pulse(pulse), contexts.PULSE, [signer or self.pulse_key])
 
+    def file(self, *steps: Step, pulse: Document | None = None, **changed: Any) -> bytes:
+        """Return a network file of the founding and `steps`, whatever the rules say."""
+        whole = NetworkFile(
+            v=1,
+            founding=Founding(self.charter.to_bytes(), self.roster.to_bytes()),
+            steps=tuple(codec.encode(step) for step in steps),
+            pulse=None if pulse is None else pulse.to_bytes(),
+        )
+        return codec.encode(msgspec.structs.replace(whole, **changed))
+
     def beat(self) -> None:
         self.trust = self.trust.with_pulse(self.pulse(), self.wall)
 
@@ -212,7 +234,3 @@ class Repository:
         for one in self.secretariat if signers is None else signers:
             document = document.with_signature(context, one)
         return document
-
-
-def reparsed(document: Document) -> Document:
-    return parse_document(document.to_bytes())

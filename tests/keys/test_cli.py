@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -243,6 +242,87 @@ def test_an_emergency_suspension_and_not_a_second(place: Place) -> None:
     assert "30 days" in again.stderr
 
 
+def test_a_member_changes_names_and_homes(place: Place) -> None:
+    place.publish()
+    change = [
+        "member",
+        "change",
+        place.path / "members" / "AA",
+        "--network",
+        place.network,
+        "--pin",
+        place.pin,
+        "--name",
+        "fr=Là",
+        "--home",
+        "hub-2",
+        "--passphrase-file",
+        place.passphrase,
+        "--kdf",
+        "min",
+    ]
+    run("ceremony", "roster", place.authority, "--request", asked(*change, "--code", "AA")["request"])
+    place.publish()
+    row = place.rows()["AA"]
+    assert (row["names"], row["homes"]) == ({"fr": "Là"}, ["hub-2"])
+    assert "does not list it" in run(*change, "--code", "QQ", code=1).stderr
+
+
+def test_the_ceremony_is_held_in_order(place: Place) -> None:
+    assert "there is one already" in run("ceremony", "new", place.authority, code=1).stderr
+    stray = place.path / "stray"
+    shutil.copytree(place.authority, stray)
+    place.found()
+    assert "another draft" in run("ceremony", "merge", place.authority, stray, code=1).stderr
+    place.publish()
+    assert (
+        "published already"
+        in run(
+            "ceremony",
+            "found",
+            place.authority,
+            "--members",
+            place.path / "members",
+            "--hubs",
+            place.path / "hubs",
+            code=1,
+        ).stderr
+    )
+    assert "nothing waits" in place.sign(1, code=1).stderr
+    run("ceremony", "roster", place.authority)
+    stale = (place.authority / "step.draft").read_bytes()
+    place.publish()
+    (place.authority / "step.draft").write_bytes(stale)
+    assert "another roster" in place.sign(1, code=1).stderr
+    (place.authority / "step.draft").write_bytes(b"garbage")
+    assert "damaged" in place.sign(1, code=1).stderr
+
+
+def test_only_the_pulse_key_makes_a_pulse(place: Place) -> None:
+    place.publish()
+    other = place.path / "other"
+    run("ceremony", "new", other, "--keys", 2, "--threshold", 1, "--kdf", "min")
+    refused = run(
+        "ceremony",
+        "pulse",
+        place.authority,
+        "--key",
+        other / "pulse.key",
+        "--passphrase-file",
+        other / "pulse.passphrase",
+        code=1,
+    )
+    assert "not the pulse key" in refused.stderr
+
+
+def test_part_of_a_log_is_no_network_file(place: Place) -> None:
+    place.publish()
+    file = codec.decode(place.network.read_bytes(), bytes_max=2**20)
+    part = place.path / "part.i247"
+    part.write_bytes(codec.encode({**file, "founding": None}))
+    assert "chain-broken" in run("roster", "show", part, code=1).stderr
+
+
 def test_hubs_come_and_go(place: Place) -> None:
     place.publish()
     request = asked(
@@ -342,6 +422,6 @@ def test_help_shows_examples_on_lines_of_their_own() -> None:
 
 
 def test_nothing_is_left_behind_when_a_folder_cannot_be_written(place: Place) -> None:
-    before = sorted(os.listdir(place.authority))
+    before = sorted(place.authority.iterdir())
     run("ceremony", "found", place.authority, "--members", place.path / "hubs", "--hubs", place.path / "hubs", code=1)
-    assert sorted(os.listdir(place.authority)) == before
+    assert sorted(place.authority.iterdir()) == before

@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.keys.repository import CODES, START, Repository, key, link, particulars
 
 from i247_keys import contexts
 from i247_keys.bounds import ROTATION_GRACE_MS
+from i247_keys.ceremony import member_request, step_document
 from i247_keys.charter import Kind
 from i247_keys.documents import Document, sign_document
-from i247_keys.log import CharterStep, RosterStep, parse_network_file, parse_step
-from i247_keys.roster import RetiredKey, Roster, State
+from i247_keys.log import CharterStep, DecisionRecord, RosterStep, parse_network_file, parse_step
+from i247_keys.request import particulars_of
+from i247_keys.roster import MemberRow, RetiredKey, Roster, State
 from i247_keys.trust import Health, Trust
 from i247_protocol import codec
 from i247_protocol.errors import CallerFault, PeerFault
@@ -29,7 +32,6 @@ from i247_protocol.limits import (
 )
 from i247_protocol.names import DAY_MS, MemberCode, WallMs
 from i247_protocol.reasons import Reason
-from tests.keys.repository import CODES, START, Repository, key, link, particulars
 
 AA = MemberCode("AA")
 
@@ -79,9 +81,23 @@ def found_tomorrow(repo: Repository) -> Trust:
     return Trust.founded(repo.pin, repo.charter, repo.roster, WallMs(repo.wall - SKEW_MS - 1))
 
 
+def pin_a_second_charter(repo: Repository) -> Trust:
+    repo.refound(version=2, previous=b"\0" * 32, roster=None)
+    return repo.founded()
+
+
+def found_on_a_second_roster(repo: Repository) -> Trust:
+    second = step_document(repo.trust, repo.draft())
+    repo.roster = repo.sign(Document(second.p, []), contexts.ROSTER)
+    repo.refound(roster=repo.roster.hash)
+    return repo.founded()
+
+
 @pytest.mark.parametrize(
-    "edit, reason",
+    ("edit", "reason"),
     [
+        (pin_a_second_charter, Reason.MALFORMED),
+        (found_on_a_second_roster, Reason.MALFORMED),
         (edit_charter_after_pinning, Reason.WRONG_PIN),
         (sign_charter_with_one_key_twice, Reason.TOO_FEW_SIGNATURES),
         (sign_charter_as_if_it_were_a_roster, Reason.TOO_FEW_SIGNATURES),
@@ -168,7 +184,7 @@ def let_one_key_stand_for_two_members(repo: Repository) -> RosterStep:
 
 
 @pytest.mark.parametrize(
-    "edit, reason",
+    ("edit", "reason"),
     [
         (bump_the_version, Reason.CHAIN_BROKEN),
         (break_the_chain, Reason.CHAIN_BROKEN),
@@ -310,6 +326,49 @@ def test_requests_that_support_nothing() -> None:
         refused(Reason.NOT_JUSTIFIED, lambda step=step: repo.trust.with_roster(step, repo.wall))  # type: ignore[misc]
 
 
+def test_evidence_that_cannot_be_read_supports_nothing() -> None:
+    repo = Repository()
+    unsigned = Document(repo.change("AA", homes=()).p, [])
+    garbage = Document(b"garbage", [])
+    for step in (
+        msgspec.structs.replace(repo.draft(), requests=(unsigned.to_bytes(),)),
+        msgspec.structs.replace(repo.draft(), requests=(garbage.to_bytes(),)),
+        msgspec.structs.replace(repo.draft(), records=(DecisionRecord(garbage.to_bytes(), ()),)),
+    ):
+        refused(Reason.NOT_JUSTIFIED, lambda step=step: repo.trust.with_roster(repo.signed(step), repo.wall))  # type: ignore[misc]
+
+
+def test_a_member_that_left_changes_nothing_and_is_rekeyed_by_nobody() -> None:
+    repo = Repository()
+    repo.wall = WallMs(repo.wall + 1)
+    repo.publish(records=(repo.decided(Kind.EXPEL, "AA"),))
+    repo.wall = WallMs(repo.wall + 1)
+    late = member_request(AA, replace_state(repo.row("AA")), particulars_of(repo.row("AA")), repo.wall)
+    late = late.with_signature(contexts.REQUEST, key("AA"))
+    for changes in (
+        {"requests": (late,)},
+        {"requests": (late,), "records": (repo.decided(Kind.REKEY, "AA", late.hash),)},
+        {"records": (repo.decided(Kind.REKEY, "AA", late.hash),)},
+        {"records": (repo.decided(Kind.REINSTATE, "AA"),)},
+        {"records": (repo.decided(Kind.SUSPEND, "AA"),)},
+        {"records": (repo.decided(Kind.EXPEL, "AA"),)},
+    ):
+        refused(Reason.NOT_JUSTIFIED, lambda changes=changes: repo.draft(**changes))  # type: ignore[misc]
+
+
+def replace_state(row: MemberRow) -> MemberRow:
+    """Return the row as if it were active, so that a request can name it."""
+    return msgspec.structs.replace(row, state=State.ACTIVE)
+
+
+def test_a_member_that_is_there_is_not_admitted_again() -> None:
+    repo = Repository()
+    repo.wall = WallMs(repo.wall + 1)
+    request = repo.join("AA", identity=key("other").public, signer="other")
+    admit = repo.decided(Kind.ADMIT, "AA", request.hash)
+    refused(Reason.NOT_JUSTIFIED, lambda: repo.draft(requests=(request,), records=(admit,)))
+
+
 def test_a_request_is_good_once_and_not_for_ever() -> None:
     repo = Repository()
     there = repo.change("AA", homes=("hub-2",))
@@ -360,7 +419,7 @@ def test_an_emergency_suspension_is_for_72_hours_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    "pause, allowed", [(EMERGENCY_MS, False), (EMERGENCY_PAUSE_MS - 1, False), (EMERGENCY_PAUSE_MS, True)]
+    ("pause", "allowed"), [(EMERGENCY_MS, False), (EMERGENCY_PAUSE_MS - 1, False), (EMERGENCY_PAUSE_MS, True)]
 )
 def test_a_member_is_suspended_in_an_emergency_once_in_30_days(pause: int, allowed: bool) -> None:
     repo = Repository()
@@ -519,7 +578,6 @@ def test_pulses() -> None:
     first = repo.pulse()
     trust = repo.trust.with_pulse(first, repo.wall)
     assert trust.pulse_hash == first.hash
-    other_root = {"log_root": b"\0" * 32}
     for pulse, reason in [
         (first, Reason.NOT_NEWER),
         (repo.pulse(iat=START - 1, exp=START), Reason.NOT_NEWER),
@@ -529,7 +587,7 @@ def test_pulses() -> None:
         (repo.pulse(roster_version=2), Reason.NEWER_ROSTER),
         (repo.pulse(log_size=99), Reason.NEWER_ROSTER),
         (repo.pulse(iat=START + 1, exp=START + 2, roster_hash=b"\0" * 32), Reason.FORKED),
-        (repo.pulse(iat=START + 1, exp=START + 2, **other_root), Reason.FORKED),
+        (repo.pulse(iat=START + 1, exp=START + 2, log_root=b"\0" * 32), Reason.FORKED),
     ]:
         refused(reason, lambda pulse=pulse: trust.with_pulse(pulse, repo.wall))  # type: ignore[misc]
 
@@ -554,7 +612,7 @@ def test_witnesses_may_sign_in_the_place_of_the_pulse_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "after, health",
+    ("after", "health"),
     [
         (PULSE_LIFETIME_MS, Health.FRESH),
         (PULSE_LIFETIME_MS + 1, Health.DEGRADED),

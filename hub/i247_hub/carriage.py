@@ -1,0 +1,326 @@
+"""Carry envelopes: take them into custody, put them to their next place, free what is not ours any more.
+
+What is taken is decided in `custody`, in which order it leaves in `mailbox`; this module moves rows between
+the two and the store, and says for each of them, exactly once, what became of it. docs/protocol.md 9.4 to 9.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from i247_hub.admission import Caller
+from i247_hub.connections import Connection, Connections
+from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
+from i247_hub.desk import Desk
+from i247_hub.mailbox import Mailbox
+from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle
+from i247_hub.returns import Returns
+from i247_hub.room import Room
+from i247_keys.returned import verify_bounce
+from i247_protocol.counters import Counters
+from i247_protocol.errors import PeerFault
+from i247_protocol.frames import Ask, Bounce, Busy, Custody, Fate, Known, Pair, Parcel, Put, Returned, Role, Told
+from i247_protocol.header import parse_header
+from i247_protocol.limits import BUSY_RETRY_MS, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
+from i247_protocol.machine import Claim, Effect, Forward, Persist
+from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, MonoMs, Now, WallMs, expiry_wall
+from i247_protocol.priority import Lane, lane_of
+from i247_protocol.reasons import Reason
+
+
+class Carriage:
+    """Everything that this hub holds for others."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        connections: Connections,
+        memory: HubMemory,
+        counters: Counters,
+        returns: Returns,
+        store_bytes_max: int,
+    ) -> None:
+        self._me = returns.me
+        self._desk = desk
+        self._connections = connections
+        self._memory = memory
+        self._counters = counters
+        self._returns = returns
+        self._room = Room(memory.used_bytes(), store_bytes_max)
+        self._seq = memory.last_seq()
+        self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
+        self._around: Surroundings | None = None
+        self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
+        for waiting in memory.backlog():
+            self._mailbox(waiting.hop, lane_of(waiting.prio)).behind(waiting.prio, waiting.rows)
+
+    # What the machine tells.
+
+    def opened(self, connection: Connection, now: Now) -> Iterator[Effect]:
+        """Put what has waited for a side that has greeted, and tell it the words of return that it is owed."""
+        self._around = None
+        if not connection.carries_mail_out:
+            return
+        if connection.lane is Lane.EXPRESS:
+            owed = tuple(self._memory.owed(connection.caller.name, PAIRS_MAX))
+            if owed:
+                yield Claim(connection.link, Returned(connection.session.id, owed))
+        yield from self.deliver(connection, now)
+
+    def closed(self, connection: Connection) -> None:
+        """Let what was on the way on a lost connection wait in the store again."""
+        self._around = None
+        if connection.carries_mail_out:
+            mailbox = self._mailboxes.get((_hop_to(connection.caller), connection.lane))
+            if mailbox is not None:
+                mailbox.let_go()
+
+    def deliver(self, connection: Connection, now: Now) -> Iterator[Effect]:
+        """Put what waits for a connected place, as far as its credit reaches."""
+        if connection.carries_mail_out:
+            yield from self._deliver(self._mailbox(_hop_to(connection.caller), connection.lane), now)
+
+    def cards_changed(self, members: Iterable[MemberCode]) -> None:
+        """Look again, before it leaves, at the key of what was taken for `members` so far."""
+        for member in members:
+            self._judged_from[member] = self._seq
+
+    def directory_changed(self) -> None:
+        """Judge by the newest roster from now on."""
+        self._around = None
+
+    def time_passed(self, now: Now) -> Iterator[Effect]:
+        """Try again where a place was busy."""
+        for mailbox in self._mailboxes.values():
+            if mailbox.paused_until and mailbox.paused_until <= now.mono:
+                mailbox.paused_until = MonoMs(0)
+                yield from self._deliver(mailbox, now)
+
+    def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
+        """Yield for each next place and lane how many rows wait and whether it is connected."""
+        for (hop, lane), mailbox in self._mailboxes.items():
+            if mailbox.rows:
+                yield hop.text, lane, mailbox.rows, self._connections.outward(hop.text, lane) is not None
+
+    # What other places say.
+
+    def put(self, connection: Connection, put: Put, now: Now) -> Iterator[Effect]:
+        """Take what can be taken, and say for each envelope what becomes of it."""
+        touched: dict[tuple[Hop, Lane], Mailbox] = {}
+        kept: list[Pair] = []
+        refused: dict[Reason, list[Pair]] = {}
+        around = self._surroundings(now)
+        for parcel in put.parcels:
+            if not connection.session.take(parcel.size):
+                self._refuse(Reason.CREDIT_EXCEEDED)
+                continue
+            verdict = judge(parcel, connection.caller.name, around, self._next_seq)
+            if verdict.busy is not None:
+                self._refuse(verdict.busy)
+                refused.setdefault(verdict.busy, []).append(Pair(verdict.envelope, verdict.targets))
+                continue
+            yield from self._hold(verdict, touched)
+            covered = tuple(member for row in verdict.rows for member in row.recipients)
+            if covered:
+                kept.append(Pair(verdict.envelope, covered))
+            if verdict.returned:
+                bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
+                yield Claim(connection.link, Returned(put.session, bounces))
+        if kept:
+            yield Claim(connection.link, Custody(put.session, tuple(kept), None))
+        for reason, pairs in refused.items():
+            yield Claim(connection.link, Busy(put.session, tuple(pairs), reason.value, BUSY_RETRY_MS))
+        credit = connection.session.grant()
+        if credit is not None:
+            yield Claim(connection.link, credit)
+        for mailbox in touched.values():
+            yield from self._deliver(mailbox, now)
+
+    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], Mailbox]) -> Iterator[Effect]:
+        rows = self._not_held_yet(verdict)
+        if not rows:
+            return
+        yield Persist(Hold(rows))
+        self._counters.add("held")
+        for row in rows:
+            self._room.taken(row.size)
+            lane = lane_of(row.prio)
+            mailbox = self._mailbox(row.hop, lane)
+            touched[row.hop, lane] = mailbox
+            mailbox.add(row, connected=self._connections.outward(row.hop.text, lane) is not None)
+
+    def _not_held_yet(self, verdict: Verdict) -> tuple[Held, ...]:
+        """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
+        held = self._memory.held(verdict.envelope)
+        if not held:
+            return tuple(verdict.rows)
+        already = {member for row in held for member in row.recipients}
+        fresh = []
+        for row in verdict.rows:
+            left = tuple(member for member in row.recipients if member not in already)
+            if left:
+                wraps = tuple(wrap for wrap in row.wraps if wrap[0] in left)
+                fresh.append(row._replace(recipients=left, wraps=wraps))
+        if len(fresh) < len(verdict.rows):
+            self._counters.add("held-again")
+        return tuple(fresh)
+
+    def _deliver(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
+        """Put what waits for a place, as far as its credit reaches."""
+        connection = self._connections.outward(mailbox.hop.text, mailbox.lane)
+        if connection is None or not connection.caller.in_good_standing or mailbox.paused_until:
+            return
+        while True:
+            for row in mailbox.take(connection.session):
+                undeliverable = self._undeliverable(row, now)
+                if undeliverable is None:
+                    parcel = Parcel(row.hops, row.header, row.body, row.wraps)
+                    yield Forward(connection.link, Put(connection.session.id, (parcel,)))
+                else:
+                    yield from self._give_up(mailbox, row, undeliverable, now)
+            wanted = mailbox.wanted_page()
+            if wanted is None:
+                return
+            prio, after = wanted
+            page = self._memory.page(mailbox.hop, prio, after, MAILBOX_PAGE_ROWS)
+            mailbox.page_in(prio, page, MAILBOX_PAGE_ROWS)
+            if not page:
+                return
+
+    def _undeliverable(self, row: Held, now: Now) -> Reason | None:
+        if expiry_wall(row.exp) <= now.wall:
+            return Reason.EXPIRED
+        member = row.hop.member
+        if member is None or row.seq > self._judged_from.get(member, 0):
+            return None
+        kid = row.wraps[0][1] if row.wraps else parse_header(row.header).kid
+        return Reason.DEAD_KEY if kid is not None and self._desk.cards.is_dead(member, KeyId(kid)) else None
+
+    def _give_up(self, mailbox: Mailbox, row: Held, reason: Reason, now: Now) -> Iterator[Effect]:
+        """Free a row that will not be delivered; its source is told, except of an expiry, which its clock knows."""
+        self._refuse(reason)
+        for part, done in mailbox.settle(row.envelope, row.recipients):
+            if done:
+                yield from self._forget(part)
+            if reason is not Reason.EXPIRED:
+                for member in part.recipients:
+                    yield from self._owe(part, self._bounce(part.envelope, member, reason, now.wall))
+
+    def _owe(self, row: Held, word: Bounce) -> Iterator[Effect]:
+        yield Persist(Owe(row.source, word, row.exp))
+        connection = self._connections.outward(row.source, Lane.EXPRESS)
+        if connection is not None:
+            yield Claim(connection.link, Returned(connection.session.id, (word,)))
+
+    def custody(self, connection: Connection, custody: Custody, now: Now) -> Iterator[Effect]:
+        """Free what the next place holds now."""
+        place = connection.caller.name
+        mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
+        for pair in custody.pairs:
+            envelope = EnvelopeId(pair.envelope)
+            settled = list(mailbox.settle(envelope, pair.recipients))
+            if not settled:
+                # Saved rows that a let-go mailbox no longer has in memory, or a word of return.
+                settled = list(self._settle_saved(place, envelope, pair))
+                for member in pair.recipients:
+                    yield Persist(Settle(place, envelope, MemberCode(member)))
+            for row, done in settled:
+                for member in row.recipients:
+                    yield Persist(HandedOn(envelope, member, place, now.wall, row.exp))
+                if done:
+                    yield from self._forget(row)
+                    self._counters.add("handed-on")
+        yield from self._deliver(mailbox, now)
+
+    def _settle_saved(self, place: str, envelope: EnvelopeId, pair: Pair) -> Iterator[tuple[Held, bool]]:
+        named = set(pair.recipients)
+        for row in self._memory.held(envelope):
+            if row.hop.text == place and named.issuperset(row.recipients):
+                yield row, True
+
+    def _forget(self, row: Held) -> Iterator[Effect]:
+        self._room.freed(row.size)
+        yield Persist(Forget(row.seq))
+
+    def returned(self, connection: Connection, returned: Returned, now: Now) -> Iterator[Effect]:
+        """Take words of return from the next place: free the rows, and owe the words to their source."""
+        told: list[Pair] = []
+        for word in returned.bounces:
+            try:
+                verify_bounce(word, self._desk.directory, now.wall)
+            except PeerFault as fault:
+                self._refuse(fault.reason)
+                continue
+            envelope = EnvelopeId(word.envelope)
+            rows = [row for row in self._memory.held(envelope) if row.hop.text == connection.caller.name]
+            for row in rows:
+                members = row.recipients if word.recipient == EVERYBODY else (MemberCode(word.recipient),)
+                mailbox = self._mailbox(row.hop, lane_of(row.prio))
+                for part, done in list(mailbox.settle(envelope, members)) or [
+                    (row, set(row.recipients) <= set(members))
+                ]:
+                    if done:
+                        yield from self._forget(part)
+                    yield from self._owe(part, word)
+            if word.recipient != EVERYBODY:
+                told.append(Pair(word.envelope, (word.recipient,)))
+        if told:
+            yield Claim(connection.link, Custody(returned.session, tuple(told), None))
+
+    def busy(self, connection: Connection, busy: Busy, now: Now) -> None:
+        """Keep what a place has no room for, and leave it alone for as long as it says."""
+        mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
+        for pair in busy.pairs:
+            mailbox.put_back(EnvelopeId(pair.envelope))
+        mailbox.paused_until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS * 12))
+        self._counters.add("busy-heard")
+
+    def ask(self, connection: Connection, ask: Ask) -> Iterator[Effect]:
+        """Answer what is known here of some envelopes."""
+        yield Claim(connection.link, Told(ask.session, tuple(self._answers(ask))))
+
+    def _answers(self, ask: Ask) -> Iterator[Known]:
+        for pair in ask.pairs:
+            envelope = EnvelopeId(pair.envelope)
+            held = {member: row.hop.text for row in self._memory.held(envelope) for member in row.recipients}
+            for text in pair.recipients:
+                member = MemberCode(text)
+                handed = None if member in held else self._memory.handed_on(envelope, member)
+                if member in held:
+                    yield Known(envelope, member, Fate.HELD, held[member], 0)
+                elif handed is not None:
+                    yield Known(envelope, member, Fate.PASSED, handed.hop, handed.at)
+                else:
+                    yield Known(envelope, member, Fate.UNKNOWN, "", 0)
+
+    def _bounce(self, envelope: EnvelopeId, member: MemberCode, reason: Reason, wall: WallMs) -> Bounce:
+        self._refuse(reason)
+        return self._returns.word(envelope, member, reason, wall)
+
+    # Parts.
+
+    def _surroundings(self, now: Now) -> Surroundings:
+        if self._around is None or self._around.wall != now.wall:
+            reachable = self._connections.reachable_hubs() if self._around is None else self._around.reachable
+            desk = self._desk
+            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, reachable, now.wall)
+        return self._around
+
+    def _mailbox(self, hop: Hop, lane: Lane) -> Mailbox:
+        mailbox = self._mailboxes.get((hop, lane))
+        if mailbox is None:
+            mailbox = self._mailboxes[hop, lane] = Mailbox(hop, lane)
+        return mailbox
+
+    def _refuse(self, reason: Reason) -> None:
+        self._counters.add(f"refused.{reason.value}")
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+
+def _hop_to(caller: Caller) -> Hop:
+    if caller.role is Role.MEMBER:
+        return Hop(MemberCode(caller.name), None)
+    return Hop(None, HubName(caller.name))

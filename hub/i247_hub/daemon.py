@@ -1,0 +1,323 @@
+"""Run a hub: one thread polls the sockets and drives the machine, in turns, until it is told to stop.
+
+Decides only when to look at what is outside the sockets: the network file, signals, the moment for a snapshot. A fault
+of the disk ends the daemon at once: nothing more is said, and the next start recovers from what was saved. The log
+names members, hubs, reasons and numbers, never a message. Edge. docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import resource
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+import structlog
+
+from i247_edges.clock import read_clocks
+from i247_hub import metrics, status
+from i247_hub.config import HubConfig
+from i247_hub.machine import HubMachine
+from i247_hub.preparation import Publics, believe, open_store, read_network_file, require_listed, unlock
+from i247_hub.sockets import HubSockets
+from i247_hub.status import Mailbox, Snapshot, Window
+from i247_hub.store import HubStore
+from i247_protocol.errors import WorldFault
+from i247_protocol.frames import Role
+from i247_protocol.limits import EVENTS_IN_TURN_MAX
+from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkUp
+from i247_protocol.names import MonoMs, Now
+from i247_protocol.priority import Lane
+from i247_protocol.pump import Pump
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def run_hub(config: HubConfig, log: Log) -> None:
+    """Run until SIGTERM or SIGINT; raise CallerFault or WorldFault when the hub cannot start, or not go on."""
+    _forbid_core_dumps()
+    secrets = unlock(config)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_store(config)))
+        now = read_clocks()
+        trust, reason = believe(config, store, now.wall)
+        if reason is not None:
+            log.warning("network file refused", reason=reason.value)
+        require_listed(config, secrets.publics, trust.directory)
+        machine = HubMachine(
+            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.store_bytes_max
+        )
+        sockets = stack.enter_context(closing(HubSockets(secrets.link, config.listen)))
+        hub = Hub(config, machine, store, sockets, secrets.publics, log)
+        for window in _windows(config, hub):
+            stack.enter_context(closing(window))
+        stack.enter_context(_signals_to(hub))
+        hub.run()
+
+
+def make_log(config: HubConfig, stream: IO[str]) -> Log:
+    """Return a log that writes lines to `stream`, and that no reader can bring to a halt by going away."""
+    last: Any = structlog.processors.JSONRenderer()
+    if config.log_format == "text":
+        last = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    log: Log = structlog.wrap_logger(
+        _Lines(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(config.log_level),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            last,
+        ],
+    )
+    return log
+
+
+class Hub:
+    """The loop of a hub."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        machine: HubMachine,
+        store: HubStore,
+        sockets: HubSockets,
+        publics: Publics,
+        log: Log,
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self._config = config
+        self._machine = machine
+        self._store = store
+        self._sockets = sockets
+        self._publics = publics
+        self._log = log
+        self._pump = Pump[FrameArrived | LinkUp | DirectoryGiven](machine, store, sockets, self._tell)
+        self._trust = machine.trust
+        self._file = _stamp(config.network_file)
+        self._refused = self._directory_refusals()
+        self._look_at = self._count_at = MonoMs(0)
+        self._counted: Counter[str] = Counter()
+        self._started = read_clocks().wall
+        self._stop_signal: int | None = None
+        self._must_reread = False
+
+    def run(self) -> None:
+        """Take turns until `stop`."""
+        self._pump.perform(self._machine.start(read_clocks()))
+        self._look(read_clocks())
+        self._log.info(
+            "started",
+            hub=self._config.name,
+            version=VERSION,
+            roster=self._trust.directory.version,
+            listen=" ".join(self._sockets.endpoints),
+        )
+        _tell_systemd("READY=1")
+        while self._stop_signal is None:
+            events = self._sockets.poll(self._patience_ms(), EVENTS_IN_TURN_MAX)
+            now = read_clocks()
+            self._pump.turn([*events, *self._given(now)], now)
+            if now.mono >= self._look_at:
+                self._look(now)
+        _tell_systemd("STOPPING=1")
+        self._log.info("stopped", signal=signal.Signals(self._stop_signal).name)
+
+    def stop(self, number: int) -> None:
+        """End the loop after its present turn; safe in a signal's handler."""
+        self._stop_signal = number
+        self._sockets.wake()
+
+    def reread(self) -> None:
+        """Read the network file again, changed or not; safe in a signal's handler."""
+        self._must_reread = True
+        self._sockets.wake()
+
+    def _tell(self, news: object) -> None:
+        match news:
+            case Admit(keys):
+                self._sockets.admit(keys)
+            case Dial(peers):
+                self._sockets.dial(peers)
+            case _:
+                self._log.error("news that no edge takes", kind=type(news).__name__)
+
+    def _patience_ms(self) -> int:
+        deadline = self._pump.next_deadline()
+        until = self._look_at if deadline is None else min(deadline, self._look_at)
+        return max(0, until - read_clocks().mono)
+
+    # The network file.
+
+    def _given(self, now: Now) -> list[DirectoryGiven]:
+        if not self._must_reread and (now.mono < self._look_at or _stamp(self._config.network_file) == self._file):
+            return []
+        self._must_reread = False
+        self._file = _stamp(self._config.network_file)
+        try:
+            data = read_network_file(self._config.network_file)
+        except WorldFault as fault:
+            self._log.warning("network file not read", error=fault.doing, hint=fault.hint)
+            return []
+        return [] if data is None else [DirectoryGiven(data)]
+
+    # Once a second: what is new in what can be seen from outside.
+
+    def _look(self, now: Now) -> None:
+        self._look_at = MonoMs(now.mono + LOOK_MS)
+        self._tell_directory(now)
+        before, after = self.snapshot, self._taken(now)
+        self.snapshot = after
+        if before is None or _links(before) != _links(after):
+            self._log.info("connected", **_links(after))
+        if before is None or before.troubles != after.troubles:
+            for trouble in after.troubles:
+                self._log.warning("degraded", trouble=trouble)
+        if now.mono >= self._count_at:
+            self._tell_counts(now, after.counters)
+        _tell_systemd("WATCHDOG=1")
+
+    def _tell_directory(self, now: Now) -> None:
+        trust = self._machine.trust
+        if trust is not self._trust:
+            self._trust = trust
+            self._log.info("newer directory", roster=trust.directory.version, health=trust.health(now.wall).value)
+        refused = self._directory_refusals()
+        for name in refused.keys() - self._refused.keys() | {k for k in refused if refused[k] != self._refused.get(k)}:
+            self._log.warning("directory refused", reason=name.removeprefix(DIRECTORY))
+        self._refused = refused
+
+    def _directory_refusals(self) -> dict[str, int]:
+        counts = self._machine.counters.snapshot()
+        return {name: count for name, count in counts.items() if name.startswith(DIRECTORY) and name != NEWER}
+
+    def _tell_counts(self, now: Now, counters: dict[str, int]) -> None:
+        self._count_at = MonoMs(now.mono + COUNT_MS)
+        counted = Counter(counters)
+        new = counted - self._counted
+        self._counted = counted
+        if new:
+            self._log.info("counted", **{name.replace(".", "_").replace("-", "_"): n for name, n in sorted(new.items())})
+
+    def _taken(self, now: Now) -> Snapshot:
+        trust = self._machine.trust
+        directory = trust.directory
+        connected = [one.caller for one in self._machine.connections if one.session.is_open]
+        return Snapshot(
+            name=self._config.name,
+            version=VERSION,
+            pid=os.getpid(),
+            started=self._started,
+            taken=now.wall,
+            endpoints=self._sockets.endpoints,
+            is_listed=self._publics.are_listed(directory, self._config.name),
+            roster=directory.version,
+            roster_expires=directory.roster.exp,
+            pulse_expires=None if trust.pulse is None else trust.pulse.exp,
+            health=trust.health(now.wall).value,
+            members_connected=tuple(sorted({one.name for one in connected if one.role is Role.MEMBER})),
+            hubs_connected=tuple(sorted(self._machine.connections.reachable_hubs())),
+            hubs_known=sum(row.name != self._config.name for row in directory.hubs),
+            store_bytes=self._store.used_bytes(),
+            store_bytes_max=self._config.store_bytes_max,
+            mailboxes=tuple(self._mailboxes()),
+            counters=dict(sorted(_sum(self._machine.counters.snapshot(), self._sockets.counters.snapshot()).items())),
+        )
+
+    def _mailboxes(self) -> Iterator[Mailbox]:
+        waiting = {(place, lane): (rows, connected) for place, lane, rows, connected in self._machine.waiting()}
+        for place in sorted({place for place, _ in waiting}):
+            express, bulk = (waiting.get((place, lane), (0, False)) for lane in (Lane.EXPRESS, Lane.BULK))
+            yield Mailbox(place, express[0], bulk[0], express[1] or bulk[1])
+
+
+def _windows(config: HubConfig, hub: Hub) -> Iterator[Window]:
+    yield Window(
+        status.open_window(config.status_socket), b"\n", lambda question: status.answer_to(question, hub.snapshot)
+    )
+    if config.metrics is not None:
+        listener = metrics.open_metrics(config.metrics)
+        yield Window(listener, metrics.HTTP_END, lambda request: metrics.http_answer(request, hub.snapshot))
+
+
+@contextmanager
+def _signals_to(hub: Hub) -> Iterator[None]:
+    wanted: dict[int, Any] = {
+        signal.SIGTERM: lambda number, _: hub.stop(number),
+        signal.SIGINT: lambda number, _: hub.stop(number),
+        signal.SIGHUP: lambda *_: hub.reread(),
+    }
+    before = {number: signal.signal(number, act) for number, act in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, act in before.items():
+            signal.signal(number, act)
+
+
+class _Lines:
+    """Where log lines go; a reader that has gone away is no reason to stop carrying mail."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = warn = error = critical = msg
+
+
+def _forbid_core_dumps() -> None:
+    # A dump of this process would hold its keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _tell_systemd(word: str) -> None:
+    """Tell systemd how far the daemon is (sd_notify), where systemd asked for it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+        one.setblocking(False)  # noqa: FBT003  the standard library's own signature
+        one.sendto(word.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written or replaced; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _links(one: Snapshot) -> dict[str, str]:
+    return {"members": ",".join(one.members_connected), "hubs": ",".join(one.hubs_connected)}
+
+
+def _sum(*counts: dict[str, int]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("i247")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+VERSION: Final = _version()
+LOOK_MS: Final = 1_000
+COUNT_MS: Final = 60_000
+DIRECTORY: Final = "directory."
+NEWER: Final = "directory.newer"

@@ -5,10 +5,19 @@ from world import World
 from i247_node.commands import Accepted, ConversationMoved, Declined, DeliveryMoved, EntryArrived
 from i247_node.policy import Policy, parse_policy
 from i247_node.records import ConversationState, DeliveryState
-from i247_node.registers import MemoryRegister, Registers
+from i247_node.registers import MemoryRegister, Record, Registers
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Priority
-from i247_protocol.queries import Status
+from i247_protocol.queries import Status, TravelDocument
+
+
+LOST = Record(
+    record="SLTD-1",
+    subject=TravelDocument(country="UTO", number="L898902C3", type="P"),
+    owner="UT",
+    action="Seize and report.",
+    fields={"status": "lost"},
+)
 
 
 def world(seed: int = 1) -> World:
@@ -34,7 +43,13 @@ def test_a_hit_a_miss_and_a_refusal() -> None:
 
 
 NOTICE = Notice(
-    colour=Colour.ORANGE, event=Event.PUBLISHED, number="O-2026/1", text="Invented.", title="Exercise", valid_until=2**41, version=1
+    colour=Colour.ORANGE,
+    event=Event.PUBLISHED,
+    number="O-2026/1",
+    text="Invented.",
+    title="Exercise",
+    valid_until=2**41,
+    version=1,
 )
 
 

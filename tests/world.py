@@ -19,7 +19,7 @@ from i247_node.commands import AskQuestion, Command, ConfirmEntry, PublishNotice
 from i247_node.machine import NodeMachine
 from i247_node.policy import Policy
 from i247_node.registers import Registers
-from i247_node.store import NodeStore
+from plain_store import PlainNodeStore as NodeStore
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
 from i247_protocol.machine import (
     Admit,
@@ -29,7 +29,6 @@ from i247_protocol.machine import (
     LinkId,
     LinkLost,
     LinkUp,
-
 )
 from i247_protocol.names import HubName, MemberCode, MonoMs, Now, WallMs
 from i247_protocol.notices import Notice
@@ -78,7 +77,14 @@ class Program:
 class World:
     """Hubs, nodes, and the time and wires between them."""
 
-    def __init__(self, seed: int = 1, *, codes: Sequence[str] = ("BR", "FR", "SG", "XP"), hubs: Sequence[str] = ("lyon", "singapore"), homes: dict[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        codes: Sequence[str] = ("BR", "FR", "SG", "XP"),
+        hubs: Sequence[str] = ("lyon", "singapore"),
+        homes: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.seed = seed
         self.mono = 1_000
         self.repository = Repository(codes, hubs=hubs, homes=homes or HOMES)
@@ -115,7 +121,7 @@ class World:
         return machine
 
     def start_node(self, code: str) -> NodeMachine:
-        store = self.stores.setdefault(code, NodeStore(":memory:"))
+        store = self.stores.setdefault(code, NodeStore())
         assert isinstance(store, NodeStore)
         machine = NodeMachine(
             MemberCode(code),
@@ -152,13 +158,30 @@ class World:
 
     # What people do.
 
-    def ask(self, asker: str, to: str, register: str, number: str, *, within_ms: int = 10_000, prio: Priority = Priority.URGENT, criteria: Criteria | None = None) -> int:
+    def ask(
+        self,
+        asker: str,
+        to: str,
+        register: str,
+        number: str,
+        *,
+        within_ms: int = 10_000,
+        prio: Priority = Priority.URGENT,
+        criteria: Criteria | None = None,
+    ) -> int:
         token = next(self._tokens)
         document = criteria or TravelDocument(country="UTO", number=number, type="P")
-        self.command(asker, AskQuestion(token, MemberCode(to), register, document, Purpose.BORDER_CONTROL, within_ms, prio, ROUTINE_HANDLING))
+        self.command(
+            asker,
+            AskQuestion(
+                token, MemberCode(to), register, document, Purpose.BORDER_CONTROL, within_ms, prio, ROUTINE_HANDLING
+            ),
+        )
         return token
 
-    def publish(self, publisher: str, notice: Notice, to: tuple[str, ...] | None = None, prio: Priority = Priority.URGENT) -> int:
+    def publish(
+        self, publisher: str, notice: Notice, to: tuple[str, ...] | None = None, prio: Priority = Priority.URGENT
+    ) -> int:
         token = next(self._tokens)
         members = None if to is None else tuple(MemberCode(code) for code in to)
         self.command(publisher, PublishNotice(token, notice, members, Purpose.ALERT, prio, ROUTINE_HANDLING))
@@ -166,7 +189,10 @@ class World:
 
     def write(self, author: str, to: str, subject: str, text: str, prio: Priority = Priority.ROUTINE) -> int:
         token = next(self._tokens)
-        self.command(author, WriteLetter(token, (MemberCode(to),), subject, text, None, Purpose.INVESTIGATION, prio, ROUTINE_HANDLING))
+        self.command(
+            author,
+            WriteLetter(token, (MemberCode(to),), subject, text, None, Purpose.INVESTIGATION, prio, ROUTINE_HANDLING),
+        )
         return token
 
     def confirm(self, code: str, entry: int) -> int:

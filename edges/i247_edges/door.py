@@ -44,6 +44,19 @@ class Door:
         """Let in exactly `keys` from now on; safe from any thread."""
         self._keys = keys
 
+    def verdict(self, parts: list[bytes]) -> Verdict:
+        """Judge one request (the frames of RFC 27, after the empty one)."""
+        version, _, domain, _, _, mechanism, *credentials = parts
+        if (version, domain, mechanism, len(credentials)) != (VERSION, DOMAIN, b"CURVE", 1):
+            return Verdict(b"400", b"not asked properly", b"", "door.refused.malformed")
+        (key,) = credentials
+        if key not in self._keys:
+            return Verdict(b"400", b"unknown key", b"", "door.refused.stranger")
+        if not self._visits.allow(key, read_clocks().mono):
+            return Verdict(b"400", b"too often", b"", "door.refused.too-often")
+        # Hex, since a property of a message is read back as text up to its first zero byte.
+        return Verdict(b"200", b"welcome", key.hex().encode(), "door.admitted")
+
     def count_in(self, counters: Counters) -> None:
         """Add what happens from now on to `counters`, by names of its own."""
         for name in NAMES:  # so that the thread never makes a table grow while another reads it
@@ -74,20 +87,6 @@ class Door:
                     asked.send_multipart([VERSION, parts[1], verdict.status, verdict.text, verdict.user, b""])
         finally:
             asked.close()
-
-    def verdict(self, parts: list[bytes]) -> Verdict:
-        """Judge one request (the frames of RFC 27, after the empty one)."""
-        version, _, domain, _, _, mechanism, *credentials = parts
-        if (version, domain, mechanism, len(credentials)) != (VERSION, DOMAIN, b"CURVE", 1):
-            return Verdict(b"400", b"not asked properly", b"", "door.refused.malformed")
-        (key,) = credentials
-        keys = self._keys
-        if key not in keys:
-            return Verdict(b"400", b"unknown key", b"", "door.refused.stranger")
-        if not self._visits.allow(key, read_clocks().mono):
-            return Verdict(b"400", b"too often", b"", "door.refused.too-often")
-        # Hex, since a property of a message is read back as text up to its first zero byte.
-        return Verdict(b"200", b"welcome", key.hex().encode(), "door.admitted")
 
 
 class Verdict(NamedTuple):

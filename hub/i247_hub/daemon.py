@@ -31,7 +31,7 @@ from i247_hub.store import HubStore
 from i247_protocol.errors import WorldFault
 from i247_protocol.frames import Role
 from i247_protocol.limits import EVENTS_IN_TURN_MAX
-from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkUp
+from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkLost, LinkUp
 from i247_protocol.names import MonoMs, Now
 from i247_protocol.priority import Lane
 from i247_protocol.pump import Pump
@@ -45,10 +45,7 @@ def run_hub(config: HubConfig, log: Log) -> None:
     secrets = unlock(config)
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(config)))
-        now = read_clocks()
-        trust, reason = believe(config, store, now.wall)
-        if reason is not None:
-            log.warning("network file refused", reason=reason.value)
+        trust = believe(config, store, read_clocks().wall)
         require_listed(config, secrets.publics, trust.directory)
         machine = HubMachine(
             config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.store_bytes_max
@@ -97,10 +94,10 @@ class Hub:
         self._sockets = sockets
         self._publics = publics
         self._log = log
-        self._pump = Pump[FrameArrived | LinkUp | DirectoryGiven](machine, store, sockets, self._tell)
+        self._pump = Pump[FrameArrived | LinkUp | LinkLost | DirectoryGiven](machine, store, sockets, self._tell)
         self._trust = machine.trust
-        self._file = _stamp(config.network_file)
-        self._refused = self._directory_refusals()
+        self._file: tuple[int, int, int] | None = None  # so that what changed during the start is read once more
+        self._refused: dict[str, int] = {}
         self._look_at = self._count_at = MonoMs(0)
         self._counted: Counter[str] = Counter()
         self._started = read_clocks().wall
@@ -187,14 +184,12 @@ class Hub:
         if trust is not self._trust:
             self._trust = trust
             self._log.info("newer directory", roster=trust.directory.version, health=trust.health(now.wall).value)
-        refused = self._directory_refusals()
-        for name in refused.keys() - self._refused.keys() | {k for k in refused if refused[k] != self._refused.get(k)}:
-            self._log.warning("directory refused", reason=name.removeprefix(DIRECTORY))
-        self._refused = refused
-
-    def _directory_refusals(self) -> dict[str, int]:
         counts = self._machine.counters.snapshot()
-        return {name: count for name, count in counts.items() if name.startswith(DIRECTORY) and name != NEWER}
+        refused = {name: count for name, count in counts.items() if name.startswith(DIRECTORY) and name != NEWER}
+        for name, count in refused.items():
+            if count != self._refused.get(name):
+                self._log.warning("directory refused", reason=name.removeprefix(DIRECTORY))
+        self._refused = refused
 
     def _tell_counts(self, now: Now, counters: dict[str, int]) -> None:
         self._count_at = MonoMs(now.mono + COUNT_MS)
@@ -202,7 +197,9 @@ class Hub:
         new = counted - self._counted
         self._counted = counted
         if new:
-            self._log.info("counted", **{name.replace(".", "_").replace("-", "_"): n for name, n in sorted(new.items())})
+            self._log.info(
+                "counted", **{name.replace(".", "_").replace("-", "_"): n for name, n in sorted(new.items())}
+            )
 
     def _taken(self, now: Now) -> Snapshot:
         trust = self._machine.trust

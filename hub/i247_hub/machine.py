@@ -42,6 +42,7 @@ from i247_protocol.machine import (
     Claim,
     DirectoryGiven,
     Effect,
+    Forward,
     FrameArrived,
     LinkId,
     LinkLost,
@@ -184,7 +185,8 @@ class HubMachine:
             self._end(link)
             session = Session(SessionId(hello.session), now, dialled=False)
             connection = Connection(link, event.key, caller, hello.lane, session)
-            yield Claim(link, self._hello(session, hello.lane, now))
+            # A greeting claims nothing, and must be there before the first envelope, which may precede the commit.
+            yield Forward(link, self._hello(session, hello.lane, now))
         replaced = self.connections.greeted(connection, hello)
         if replaced is not None:
             self.counters.add(f"link.{Reason.REPLACED.value}")

@@ -79,24 +79,20 @@ def open_store(config: HubConfig) -> HubStore:
     return HubStore(str(config.store))
 
 
-def believe(config: HubConfig, store: HubStore, wall: WallMs) -> tuple[Trust, Reason | None]:
-    """Return what is believed of the directory, saved before it is used, and why the network file added nothing.
+def believe(config: HubConfig, store: HubStore, wall: WallMs) -> Trust:
+    """Return what is believed of the directory, saved before it is used.
 
-    What the store holds goes first, so that an older network file takes nothing back. Without it the network file
-    is followed from the pin, and then must be there and be right.
+    What the store holds goes first, so that an older network file takes nothing back, and a bad one does no harm.
+    Without it the network file is followed from the pin, and then must be there and be right.
     """
     saved = store.directory()
     held = None if saved is None else _saved(config, saved, wall)
-    try:
-        trust, reason = _extended(config, held, wall), None
-    except PeerFault as fault:
-        if held is None:
-            raise CallerFault(f"reading {config.network_file}", _hint(fault.reason)) from None
-        trust, reason = held, fault.reason
+    data = read_network_file(config.network_file)
+    trust = _followed(config, data, wall) if held is None else _extended(held, data, wall)
     if trust is not held:
         store.persist(KeepDirectory(trust.to_bytes()))
         store.commit()
-    return trust, reason
+    return trust
 
 
 def require_listed(config: HubConfig, publics: Publics, directory: Directory) -> None:
@@ -153,14 +149,17 @@ class Finding:
 
 def findings(config: HubConfig) -> Iterator[Finding]:
     """Yield what is right and wrong about a hub that is to be started, or that runs."""
-    for subject, question in QUESTIONS:
-        yield _answered(subject, question, config)
+    yield _answered("keys", _examine_keys, config)
+    yield _answered("passphrase", _examine_passphrase, config)
+    yield (directory := _answered("network file", _examine_network_file, config))
+    if directory.grade is not Grade.WRONG:
+        yield _answered("directory", _examine_age, config)
+        yield _answered("roster", _examine_roster, config)
     if is_running(config):
         yield Finding("daemon", Grade.OK, "it runs, and has store and addresses in use")
         return
     yield _answered("store", _examine_store, config)
-    for endpoint in config.listen:
-        yield _answered("address", lambda _, endpoint=endpoint: _examine_address(endpoint), config)
+    yield _answered("addresses", _examine_addresses, config)
 
 
 def is_running(config: HubConfig) -> bool:
@@ -199,16 +198,12 @@ def _examine_passphrase(config: HubConfig) -> str:
 
 
 def _examine_network_file(config: HubConfig) -> str:
-    pin = _pin(config)
     data = read_network_file(config.network_file)
-    if data is None:
-        if config.store.exists():
-            raise _Degraded(f"there is none at {config.network_file}", "the store's copy is used; lay one there again")
-        raise CallerFault(f"there is none at {config.network_file}", _NO_FILE)
-    try:
-        trust = replay(data, pin, read_clocks().wall)
-    except PeerFault as fault:
-        raise CallerFault(f"following {config.network_file} from the pin", _hint(fault.reason)) from None
+    if data is None and config.store.exists():
+        raise _Degraded(
+            f"reading {config.network_file}: there is none", "the store's copy is used; lay one there again"
+        )
+    trust = _followed(config, data, read_clocks().wall)
     return f"it leads from the pin to roster {trust.directory.version}"
 
 
@@ -243,27 +238,19 @@ def _examine_store(config: HubConfig) -> str:
         return f"it is sound to open and holds {store.used_bytes()} bytes of mail"
 
 
-def _examine_address(endpoint: str) -> str:
-    host, port = parse_endpoint(endpoint)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("" if host == ANY else host, 0 if port == ANY else int(port)))
-            one.listen(1)
-        except OSError as error:
-            hint = "see who listens there by `ss -ltnp`, and change `listen`, or stop the other program"
-            raise WorldFault(f"listening at {endpoint}: {error.strerror}", hint) from None
-    return f"{endpoint} is free"
-
-
-QUESTIONS: Final[tuple[tuple[str, Callable[[HubConfig], str]], ...]] = (
-    ("keys", _examine_keys),
-    ("passphrase", _examine_passphrase),
-    ("network file", _examine_network_file),
-    ("directory", _examine_age),
-    ("roster", _examine_roster),
-)
+def _examine_addresses(config: HubConfig) -> str:
+    for endpoint in config.listen:
+        host, port = parse_endpoint(endpoint)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("" if host == ANY else host, 0 if port == ANY else int(port)))
+                one.listen(1)
+            except OSError as error:
+                hint = "see who listens there by `ss -ltnp`; stop that program, or change `listen`"
+                raise WorldFault(f"listening at {endpoint}: {error.strerror}", hint) from None
+    return f"free: {' '.join(config.listen)}"
 
 
 # --- parts ---
@@ -289,27 +276,30 @@ def _known(config: HubConfig) -> Trust:
     """Return what the network file leads to, or without one what the store holds."""
     wall = read_clocks().wall
     data = read_network_file(config.network_file)
-    try:
-        if data is not None:
-            return replay(data, _pin(config), wall)
-    except PeerFault as fault:
-        raise CallerFault("reading the directory", _hint(fault.reason)) from None
-    if config.store.exists() and not is_running(config):
+    if data is None and config.store.exists() and not is_running(config):
         with closing(open_store(config)) as store:
             saved = store.directory()
         if saved is not None:
             return _saved(config, saved, wall)
-    raise CallerFault("reading the directory", _NO_FILE)
+    return _followed(config, data, wall)
 
 
-def _extended(config: HubConfig, held: Trust | None, wall: WallMs) -> Trust:
-    data = read_network_file(config.network_file)
-    if held is not None:
-        return held if data is None else extend(held, data, wall)
+def _followed(config: HubConfig, data: bytes | None, wall: WallMs) -> Trust:
+    doing = f"reading {config.network_file}"
     pin = _pin(config)
     if data is None:
-        raise CallerFault(f"reading {config.network_file}: there is none", _NO_FILE)
-    return replay(data, pin, wall)
+        raise CallerFault(f"{doing}: there is none", _NO_FILE)
+    try:
+        return replay(data, pin, wall)
+    except PeerFault as fault:
+        raise CallerFault(doing, _hint(fault.reason)) from None
+
+
+def _extended(held: Trust, data: bytes | None, wall: WallMs) -> Trust:
+    try:
+        return held if data is None else extend(held, data, wall)
+    except PeerFault:
+        return held  # the machine is given it again, counts the reason, and the log tells it
 
 
 def _saved(config: HubConfig, data: bytes, wall: WallMs) -> Trust:
@@ -327,7 +317,8 @@ def _saved(config: HubConfig, data: bytes, wall: WallMs) -> Trust:
 def _pin(config: HubConfig) -> bytes:
     if config.pin is None:
         raise CallerFault(
-            f"reading the pin in {config.path}: it is empty", "ask the Secretariat for it, by another channel than the file"
+            f"reading the pin in {config.path}: it is empty",
+            "ask the Secretariat for it, by another channel than the file",
         )
     return config.pin
 

@@ -252,9 +252,10 @@ def _world(doing: str) -> Iterator[None]:
     try:
         yield
     except apsw.Error as fault:
-        raise WorldFault(
-            f"{doing}: SQLite says {type(fault).__name__}", "see disk, owner and mode of the file"
-        ) from fault
+        what = type(fault).__name__  # SQLite's own words may hold a value
+        raise WorldFault(f"{doing}: SQLite says {what}", "see disk, owner and mode of the file") from fault
+    except msgspec.DecodeError:
+        raise WorldFault(f"{doing}: a record in it is damaged", "import the register again") from None
 
 
 @contextmanager

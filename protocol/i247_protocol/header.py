@@ -6,6 +6,7 @@ exact time. The exact bytes are kept, since everything sealed is bound to their 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,6 +17,8 @@ from i247_protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, RECIPIENTS_MA
 from i247_protocol.names import KeyId, MemberCode, Minutes, parse_member
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
+
+HEADERS_KEPT: Final = 1024
 
 
 class Wrap(NamedTuple):
@@ -60,8 +63,12 @@ def encode_header(to: tuple[MemberCode, ...], kid: KeyId | None, prio: Priority,
     return codec.encode(Header(v=VERSION, suite=SUITE_1, to=tuple(sorted(to)), kid=kid, prio=prio, exp=exp))
 
 
+@lru_cache(HEADERS_KEPT)
 def parse_header(data: bytes) -> Header:
-    """Return the header in `data`; raise PeerFault when it breaks a rule."""
+    """Return the header in `data`; raise PeerFault when it breaks a rule.
+
+    Remembered, since all messages to one key at one priority within a minute have the same header.
+    """
     header: Header = codec.decode_as(Header, data, bytes_max=HEADER_BYTES_MAX)
     if header.v != VERSION:
         raise PeerFault(Reason.UNKNOWN_VERSION)

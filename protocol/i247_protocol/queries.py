@@ -17,6 +17,13 @@ class TravelDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     number: str
     type: str
 
+    @classmethod
+    def from_mrz(cls, text: str) -> TravelDocument:
+        """Return the document whose machine-readable zone is `text` (ICAO 9303); raise CallerFault on a wrong digit."""
+        from i247_protocol.mrz import parse_mrz, travel_document  # noqa: PLC0415  mrz builds on this module
+
+        return travel_document(parse_mrz(text))
+
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="person"):
     """A person by name and date of birth (`YYYY-MM-DD`, `YYYY` or empty)."""

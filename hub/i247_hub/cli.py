@@ -1,0 +1,334 @@
+"""The program `i247-hub`: set a hub up, check it, run it, and ask it how it does. Edge.
+
+Says what was found on stdout, or as JSON with --json; faults on stderr as `error:` and `hint:`. Exit codes: 0 well,
+1 failed, 2 wrong usage, 3 it works but needs looking after. What a hub needs is decided in `preparation`, what it
+does in `daemon`. docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from i247_hub.config import CONFIG_FILE, first_config, parse_endpoint, read_config
+from i247_hub.daemon import make_log, run_hub
+from i247_hub.preparation import Finding, Grade, findings
+from i247_hub.status import Snapshot, ask
+from i247_keys import ceremony_files as files
+from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_from_file
+from i247_protocol.errors import CallerFault, PeerFault, WorldFault
+from i247_protocol.names import HubName, WallMs, parse_hub
+
+Command = Callable[..., None]
+
+
+class _Program(click.Group):
+    """A group that tells faults of this project as `error:` and `hint:`."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own type
+        try:
+            return super().invoke(ctx)
+        except (CallerFault, WorldFault) as fault:
+            click.echo(f"error: {fault.doing}", err=True)
+            click.echo(f"hint: {fault.hint}", err=True)
+            raise click.exceptions.Exit(FAILED) from None
+
+
+def _examples(*lines: str) -> Callable[[Command], Command]:
+    """Add examples to the help of a command."""
+
+    def added(command: Command) -> Command:
+        # What follows a backspace is not wrapped by click.
+        command.__doc__ = "\n\n".join([command.__doc__ or "", "\b\nExamples:\n  " + "\n  ".join(lines)])
+        return command
+
+    return added
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="i247")
+@_examples(
+    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247-hub",
+    "i247-hub check --config /etc/i247-hub/hub.toml",
+    "i247-hub run --config /etc/i247-hub/hub.toml",
+    "i247-hub status --config /etc/i247-hub/hub.toml",
+)
+def main() -> None:
+    """Run a regional hub, which carries everybody's mail and can read nobody's."""
+
+
+_config = click.option(
+    "--config",
+    "-c",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path(CONFIG_FILE),
+    show_default=True,
+    help="The hub's configuration.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--region", required=True, help="The region that it serves, as people call it.")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    required=True,
+    metavar="tcp://HOST:PORT",
+    help="Where members and other hubs will dial it.",
+)
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="tcp://ADDRESS:PORT",
+    help="Address of this machine.  [default: all, at the endpoint's port]",
+)
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), default=Path(), help="Where to put all.  [default: here]"
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    help="File with the passphrase of the keys, mode 0600.  [default: a new one]",
+)
+@click.option("--pin", default="", metavar="HEX", help="The pin, where the network exists already.")
+@click.option(
+    "--kdf",
+    type=click.Choice(["moderate", "interactive", "min"]),
+    default="moderate",
+    show_default=True,
+    help="What a guess at the passphrase costs. `min` protects nothing; it is for demonstrations.",
+)
+@_json
+@_examples(
+    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247-hub",
+    "i247-hub init test --region Nowhere --endpoint tcp://127.0.0.1:7247 --dir test --kdf min",
+)
+def init(
+    *,
+    name: str,
+    region: str,
+    endpoints: tuple[str, ...],
+    listen: tuple[str, ...],
+    folder: Path,
+    passphrase_file: Path | None,
+    pin: str,
+    kdf: str,
+    as_json: bool,
+) -> None:
+    """Set up the hub NAME. Makes keys, request and configuration, and never overwrites anything."""
+    hub = _hub(name)
+    config_path, request = folder / CONFIG_FILE, folder / f"{hub}{files.REQUEST_SUFFIX}"
+    secret = folder / PASSPHRASE_FILE if passphrase_file is None else passphrase_file.absolute()
+    text = first_config(
+        hub,
+        listen or tuple(_listen_for(endpoint) for endpoint in endpoints),
+        PASSPHRASE_FILE if passphrase_file is None else str(secret),
+        pin,
+    )
+    _require_absent(
+        config_path,
+        request,
+        folder / files.IDENTITY_FILE,
+        folder / files.LINK_FILE,
+        *([secret] if passphrase_file is None else []),
+    )
+    files.make_folder(folder)
+    _write_new(config_path, text)
+    try:
+        read_config(config_path)  # whatever is wrong with a value is told before a key is made
+        if passphrase_file is None:
+            _write_new(secret, os.urandom(PASSPHRASE_RANDOM_BYTES).hex() + "\n")
+        cost = {"moderate": MODERATE, "interactive": INTERACTIVE, "min": LEAST}[kdf]
+        _make_keys(folder, hub, region, endpoints, passphrase_from_file(secret), cost)
+    except BaseException:
+        if not (folder / files.IDENTITY_FILE).exists():
+            for path in (config_path, *([secret] if passphrase_file is None else [])):
+                path.unlink(missing_ok=True)
+        raise
+    if kdf == "min":
+        click.echo("note: --kdf min: these keyfiles can be guessed at full speed; for demonstrations only", err=True)
+    network = read_config(config_path).network_file
+    _say(
+        as_json,
+        {"hub": hub, "config": str(config_path), "request": str(request), "passphrase_file": str(secret)},
+        f"wrote {config_path}, the keys beside it, and {request}",
+        "next:",
+        f"  1. keep a copy of {secret} away from this machine: without it the keys are lost",
+        f"  2. send {request} to the Secretariat",
+        f"  3. lay the network file that it publishes at {network}",
+        f"  4. write the pin into {config_path}: ask for it by another channel than the file",
+        f"  5. i247-hub check --config {config_path}",
+        f"  6. i247-hub run --config {config_path}",
+    )
+
+
+@main.command()
+@_config
+@_json
+@click.pass_context
+@_examples("i247-hub check --config /etc/i247-hub/hub.toml")
+def check(ctx: click.Context, path: Path, as_json: bool) -> None:
+    """Find what is wrong before a start. Exit code 3: it would run, but needs looking after."""
+    found = list(findings(read_config(path)))
+    worst = max((EXITS[one.grade] for one in found), key=(0, DEGRADED, FAILED).index)
+    _say(as_json, {"exit": worst, "findings": msgspec.to_builtins(found)}, *_finding_lines(found))
+    ctx.exit(worst)
+
+
+@main.command()
+@_config
+@_examples("i247-hub run --config /etc/i247-hub/hub.toml")
+def run(path: Path) -> None:
+    """Run the hub. SIGTERM or SIGINT ends it, SIGHUP reads the network file again; the log goes to stderr."""
+    config = read_config(path)
+    run_hub(config, make_log(config, sys.stderr))
+
+
+@main.command()
+@_config
+@_json
+@click.pass_context
+@_examples(
+    "i247-hub status --config /etc/i247-hub/hub.toml",
+    "i247-hub status --json | jq .counters",
+)
+def status(ctx: click.Context, path: Path, as_json: bool) -> None:
+    """Ask the running hub how it does. Exit code 3: it works, but needs looking after."""
+    found = ask(read_config(path).status_socket)
+    value = {**msgspec.to_builtins(found), "troubles": found.troubles}
+    del value["mailboxes"]
+    _say(as_json, value, *_status_lines(found))
+    if found.troubles:
+        ctx.exit(DEGRADED)
+
+
+@main.command()
+@_config
+@_json
+@_examples("i247-hub mailboxes --config /etc/i247-hub/hub.toml")
+def mailboxes(path: Path, as_json: bool) -> None:
+    """Show how many wait for whom. Express carries control and urgent, bulk the rest."""
+    found = ask(read_config(path).status_socket)
+    _say(as_json, {"mailboxes": msgspec.to_builtins(found.mailboxes)}, *_mailbox_lines(found))
+
+
+# --- parts ---
+
+
+def _say(as_json: bool, value: dict[str, Any], *lines: str) -> None:
+    for line in [msgspec.json.encode(value).decode()] if as_json else lines:
+        click.echo(line)
+
+
+def _finding_lines(found: list[Finding]) -> list[str]:
+    lines = []
+    for one in found:
+        lines.append(f"{one.grade:<9} {one.subject + ':':<14} {one.text}")
+        if one.hint:
+            lines.append(f"{'':<9} {'hint:':<14} {one.hint}")
+    return lines
+
+
+def _status_lines(found: Snapshot) -> list[str]:
+    percent = 100 * found.store_bytes // found.store_bytes_max
+    waiting = sum(box.express + box.bulk for box in found.mailboxes)
+    pulse = "no pulse yet" if found.pulse_expires is None else f"pulse good until {_instant(found.pulse_expires)}"
+    return [
+        f"hub        {found.name}, i247 {found.version}, process {found.pid}, since {_instant(found.started)}",
+        f"listens    {' '.join(found.endpoints)}",
+        f"directory  roster {found.roster}, {found.health}, {pulse}",
+        f"members    {len(found.members_connected)} connected  {' '.join(found.members_connected)}".rstrip(),
+        f"hubs       {len(found.hubs_connected)} of {found.hubs_known} connected  "
+        f"{' '.join(found.hubs_connected)}".rstrip(),
+        f"holds      {waiting} waiting, {_size(found.store_bytes)} of {_size(found.store_bytes_max)} ({percent} %)",
+        *(f"counted    {count:>10}  {name}" for name, count in found.counters.items() if count),
+        *(f"trouble    {trouble}" for trouble in found.troubles),
+    ]
+
+
+def _mailbox_lines(found: Snapshot) -> list[str]:
+    if not found.mailboxes:
+        return ["nothing waits"]
+    rows = [
+        f"{box.place:<32} {box.express:>10} {box.bulk:>10}  {'yes' if box.is_connected else 'no'}"
+        for box in found.mailboxes
+    ]
+    return [f"{'for':<32} {'express':>10} {'bulk':>10}  connected", *rows]
+
+
+def _instant(wall: int) -> str:
+    return datetime.fromtimestamp(WallMs(wall) / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < KIB:
+            return f"{count:.0f} {unit}"
+        count /= KIB
+    return f"{count:.1f} GiB"
+
+
+def _hub(text: str) -> HubName:
+    try:
+        return parse_hub(text)
+    except PeerFault:
+        raise CallerFault("reading the hub's name", "lower case letters, digits and hyphens, as lyon") from None
+
+
+def _listen_for(endpoint: str) -> str:
+    """Return where a hub should listen that is dialled at `endpoint`."""
+    try:
+        host, port = parse_endpoint(endpoint)
+    except ValueError:
+        raise CallerFault(f"reading the endpoint {endpoint}", "write it as tcp://hub.example:7247") from None
+    if host.startswith("127."):
+        return endpoint
+    return f"tcp://[::]:{port}" if ":" in host else f"tcp://0.0.0.0:{port}"
+
+
+def _make_keys(
+    folder: Path, hub: HubName, region: str, endpoints: tuple[str, ...], passphrase: bytes, cost: Cost
+) -> None:
+    try:
+        files.make_hub_keys(folder, hub, region, endpoints, passphrase, cost)
+    except PeerFault:
+        raise CallerFault("making the request", "give a short region and at most a few endpoints") from None
+
+
+def _require_absent(*paths: Path) -> None:
+    for path in paths:
+        if os.path.lexists(path):
+            raise CallerFault(f"writing {path}", "it exists already and is never overwritten: choose another --dir")
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor has no path
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        raise WorldFault(f"writing {path}", f"{error.strerror}: check that the folder may be written") from None
+
+
+FAILED: Final = 1
+DEGRADED: Final = 3
+EXITS: Final = {Grade.OK: 0, Grade.DEGRADED: DEGRADED, Grade.WRONG: FAILED}
+KIB: Final = 1_024
+PASSPHRASE_FILE: Final = "passphrase"  # noqa: S105  a file's name
+PASSPHRASE_RANDOM_BYTES: Final = 16
+
+if __name__ == "__main__":
+    main()

@@ -139,7 +139,10 @@ def _requested(row: MemberRow | None, wish: Wish, iat: int) -> MemberRow:
         _refuse()
     # A request is signed by the key that it asks for; if that is the one committed to before, it needs no other.
     by_current = is_signed_by(wish.document, row.identity)
-    if not by_current and next_key_hash(wanted.identity) != row.next_identity:
+    rotates = next_key_hash(wanted.identity) == row.next_identity
+    keys_stay = (wanted.identity, wanted.next_identity) == (row.identity, row.next_identity)
+    # Were the current key enough for these two, its thief could lock the owner out for good.
+    if not rotates and not (by_current and keys_stay):
         _refuse()
     return _with_particulars(row, wanted, iat, iat + ROTATION_GRACE_MS if by_current else iat)
 

@@ -21,6 +21,7 @@ from i247_keys.request import particulars_of
 from i247_keys.roster import MemberRow, RetiredKey, Roster, State
 from i247_keys.trust import Health, Trust
 from i247_protocol import codec
+from i247_protocol.digests import next_key_hash
 from i247_protocol.errors import CallerFault, PeerFault
 from i247_protocol.limits import (
     EMERGENCY_MS,
@@ -290,6 +291,24 @@ def test_a_member_changes_its_own_row() -> None:
     assert row.since == START
     assert repo.trust.directory.member_by_link(link("AA new")) == row
     assert repo.trust.directory.member_by_link(link("AA")) is None
+
+
+def test_the_thief_of_a_current_key_cannot_lock_its_owner_out() -> None:
+    """Identity and commitment change only by the key that the row has committed to (or a decision)."""
+    repo = Repository()
+    thief = key("thief")
+    for changed in (
+        {"next_identity": next_key_hash(thief.public)},
+        {"identity": thief.public},
+        {"identity": thief.public, "next_identity": next_key_hash(key("thief next").public)},
+    ):
+        signers = ("AA", "thief") if "identity" in changed else ("AA",)
+        refused(
+            Reason.NOT_JUSTIFIED,
+            lambda changed=changed, signers=signers: repo.draft(requests=(repo.change("AA", *signers, **changed),)),  # type: ignore[misc]
+        )
+    repo.publish(requests=(repo.rotation("AA", "AA next"),))
+    assert repo.row("AA").identity == key("AA next").public
 
 
 def test_a_routine_rotation_leaves_the_former_key_its_grace() -> None:

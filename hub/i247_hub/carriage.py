@@ -17,6 +17,7 @@ from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, 
 from i247_hub.returns import Returns
 from i247_hub.room import Room
 from i247_keys.returned import verify_bounce
+from i247_protocol.bundle import batches
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Ask, Bounce, Busy, Custody, Fate, Known, Pair, Parcel, Put, Returned, Role, Told
@@ -171,13 +172,15 @@ class Carriage:
         if connection is None or not connection.caller.in_good_standing or mailbox.paused_until:
             return
         while True:
+            parcels: list[Parcel] = []
             for row in mailbox.take(connection.session):
-                undeliverable = self._undeliverable(row, now)
-                if undeliverable is None:
-                    parcel = Parcel(row.hops, row.header, row.body, row.wraps)
-                    yield Forward(connection.link, Put(connection.session.id, (parcel,)))
+                reason = self._undeliverable(row, now)
+                if reason is None:
+                    parcels.append(Parcel(row.hops, row.header, row.body, row.wraps))
                 else:
-                    yield from self._give_up(mailbox, row, undeliverable, now)
+                    yield from self._give_up(mailbox, row, reason, now)
+            for batch in batches(parcels):
+                yield Forward(connection.link, Put(connection.session.id, batch))
             wanted = mailbox.wanted_page()
             if wanted is None:
                 return

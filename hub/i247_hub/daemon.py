@@ -100,6 +100,7 @@ class Hub:
         self._refused: dict[str, int] = {}
         self._look_at = self._count_at = MonoMs(0)
         self._counted: Counter[str] = Counter()
+        self._told: list[str] = []
         self._started = read_clocks().wall
         self._stop_signal: int | None = None
         self._must_reread = False
@@ -107,7 +108,6 @@ class Hub:
     def run(self) -> None:
         """Take turns until `stop`."""
         self._pump.perform(self._machine.start(read_clocks()))
-        self._look(read_clocks())
         self._log.info(
             "started",
             hub=self._config.name,
@@ -115,12 +115,14 @@ class Hub:
             roster=self._trust.directory.version,
             listen=" ".join(self._sockets.endpoints),
         )
+        self._look(read_clocks())
         _tell_systemd("READY=1")
         while self._stop_signal is None:
             events = self._sockets.poll(self._patience_ms(), EVENTS_IN_TURN_MAX)
             now = read_clocks()
-            self._pump.turn([*events, *self._given(now)], now)
-            if now.mono >= self._look_at:
+            given = self._given(now)
+            self._pump.turn([*events, *given], now)
+            if given or now.mono >= self._look_at:
                 self._look(now)
         _tell_systemd("STOPPING=1")
         self._log.info("stopped", signal=signal.Signals(self._stop_signal).name)
@@ -170,13 +172,13 @@ class Hub:
         self._tell_directory(now)
         before, after = self.snapshot, self._taken(now)
         self.snapshot = after
-        if before is None or _links(before) != _links(after):
-            self._log.info("connected", **_links(after))
-        if before is None or before.troubles != after.troubles:
-            for trouble in after.troubles:
-                self._log.warning("degraded", trouble=trouble)
+        if (after.members_connected, after.hubs_connected) != _connected(before):
+            self._log.info("connected", members=",".join(after.members_connected), hubs=",".join(after.hubs_connected))
+        if before is not None and before.troubles == after.troubles != self._told:
+            self._tell_troubles(after.troubles)
         if now.mono >= self._count_at:
-            self._tell_counts(now, after.counters)
+            self._count_at = MonoMs(now.mono + COUNT_MS)
+            self._tell_counts(Counter(after.counters))
         _tell_systemd("WATCHDOG=1")
 
     def _tell_directory(self, now: Now) -> None:
@@ -191,15 +193,18 @@ class Hub:
                 self._log.warning("directory refused", reason=name.removeprefix(DIRECTORY))
         self._refused = refused
 
-    def _tell_counts(self, now: Now, counters: dict[str, int]) -> None:
-        self._count_at = MonoMs(now.mono + COUNT_MS)
-        counted = Counter(counters)
+    def _tell_troubles(self, troubles: list[str]) -> None:
+        for trouble in troubles:
+            self._log.warning("degraded", trouble=trouble)
+        if not troubles:
+            self._log.info("well again")
+        self._told = troubles
+
+    def _tell_counts(self, counted: Counter[str]) -> None:
         new = counted - self._counted
         self._counted = counted
         if new:
-            self._log.info(
-                "counted", **{name.replace(".", "_").replace("-", "_"): n for name, n in sorted(new.items())}
-            )
+            self._log.info("counted", **{name.translate(_TO_FIELDS): count for name, count in sorted(new.items())})
 
     def _taken(self, now: Now) -> Snapshot:
         trust = self._machine.trust
@@ -223,7 +228,7 @@ class Hub:
             store_bytes=self._store.used_bytes(),
             store_bytes_max=self._config.store_bytes_max,
             mailboxes=tuple(self._mailboxes()),
-            counters=dict(sorted(_sum(self._machine.counters.snapshot(), self._sockets.counters.snapshot()).items())),
+            counters=_summed(self._machine.counters.snapshot(), self._sockets.counters.snapshot()),
         )
 
     def _mailboxes(self) -> Iterator[Mailbox]:
@@ -295,15 +300,15 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _links(one: Snapshot) -> dict[str, str]:
-    return {"members": ",".join(one.members_connected), "hubs": ",".join(one.hubs_connected)}
+def _connected(one: Snapshot | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return ((), ()) if one is None else (one.members_connected, one.hubs_connected)
 
 
-def _sum(*counts: dict[str, int]) -> Counter[str]:
+def _summed(*counts: dict[str, int]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    return total
+    return dict(sorted(total.items()))
 
 
 def _version() -> str:
@@ -318,3 +323,4 @@ LOOK_MS: Final = 1_000
 COUNT_MS: Final = 60_000
 DIRECTORY: Final = "directory."
 NEWER: Final = "directory.newer"
+_TO_FIELDS: Final = str.maketrans(".-", "__")

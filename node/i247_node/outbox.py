@@ -22,6 +22,7 @@ from i247_node.records import Delivery, DeliveryState, KeepDelivery, KeepOutgoin
 from i247_protocol.counters import Counters
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Ask, Bounce, Fate, Known, Pair, Parcel, Put
+from i247_protocol.header import parse_header
 from i247_protocol.limits import (
     ASK_PAIRS_MAX,
     EXPIRED_ROWS_IN_TURN_MAX,
@@ -69,6 +70,7 @@ class Outbox:
         self._on_the_way: dict[EnvelopeId, tuple[Job, LinkId]] = {}
         self._active: set[tuple[int, MemberCode]] = set()
         self._without_card: set[MemberCode] = set()
+        self._dead: dict[MemberCode, bytes] = {}  # keys that a hub has called dead, until the member's next card
         self._patience: Timers[MemberCode] = Timers()
         self._tries: dict[MemberCode, int] = {}
 
@@ -174,7 +176,7 @@ class Outbox:
         for member in members:
             card = self._cards.of(member)
             key = None if card is None else card.sealing_key(now.wall)
-            if key is None:
+            if key is None or key.kid == self._dead.get(member):
                 self._without_card.add(member)
                 self._counters.add(f"waiting.{Reason.NO_KEYCARD.value}")
             else:
@@ -220,10 +222,14 @@ class Outbox:
             if delivery is None:
                 continue
             if reason in SEAL_AGAIN:
+                if job is not None and job.parcel is not None:
+                    self._dead[member] = _kid(job.parcel, member)
                 yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
-                self._without_card.add(member)
+                self._look_again()
             else:
                 yield from self._move(delivery.n, member, DeliveryState.REFUSED, now, reason=reason.value)
+        for lane in Lane:
+            yield from self.push(now, lane)
 
     def busy(self, pairs: Iterable[Pair]) -> None:
         """Put back what a hub had no room for."""
@@ -259,11 +265,15 @@ class Outbox:
         if member not in self._without_card:
             return
         self._without_card.discard(member)
-        for delivery in self._memory.waiting_for(member, DeliveryState.QUEUED, OUTBOX_READY_MAX):
-            if (delivery.n, member) not in self._active:
-                yield from self._take_up(delivery.n, (member,), now)
+        self._look_again()
         for lane in Lane:
             yield from self.push(now, lane)
+
+    def _look_again(self) -> None:
+        """Page in again, from the beginning, whatever is queued in the store and not near the head already."""
+        for prio in Priority:
+            self._behind[prio] = True
+            self._tail[prio] = 0
 
     # What recipients say.
 
@@ -366,6 +376,10 @@ class Outbox:
         """Return an exponential pause with full jitter."""
         longest = min(RETRY_MS_MAX, PATIENCE_MS << min(tries, 10))
         return PATIENCE_MS // 2 + int.from_bytes(self._entropy(4)) * longest // 2**32
+
+
+def _kid(parcel: Parcel, member: MemberCode) -> bytes:
+    return parse_header(parcel.header).kid or next((kid for code, kid, _ in parcel.wraps if code == member), b"")
 
 
 ENDED: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.EXPIRED})

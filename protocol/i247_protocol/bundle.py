@@ -6,7 +6,7 @@ only neighbours merge. docs/protocol.md 9.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from i247_protocol.frames import Ask, Custody, Frame, Pair, Parcel, Put, encode_frame
 from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, PAIRS_MAX
@@ -30,6 +30,20 @@ class Bundle:
         for link, queue in self._queues.items():
             for one in queue:
                 yield link, encode_frame(one.closed())
+
+
+def batches(parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, ...]]:
+    """Yield `parcels` in order, as many at a time as one frame should carry."""
+    batch: list[Parcel] = []
+    size = 0
+    for parcel in parcels:
+        if batch and (len(batch) == BATCH_PARCELS_MAX or size + parcel.size > BATCH_BYTES_MAX):
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(parcel)
+        size += parcel.size
+    if batch:
+        yield tuple(batch)
 
 
 class _Open:

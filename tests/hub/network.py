@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -139,14 +140,15 @@ class Daemon:
 
     def __init__(self, hub: HubFolder, **environment: str) -> None:
         self.hub = hub
-        self.log_path = hub.folder / "log"
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "i247_hub.cli", "run", "--config", str(hub.config)],
-                stderr=log,
-                stdout=log,
-                env={**os.environ, **environment},
-            )
+        self._lines: list[bytes] = []
+        # Through a pipe: a disk that fails in a test must not take the log with it.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "i247_hub.cli", "run", "--config", str(hub.config)],
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def ready(self) -> Daemon:
         """Wait until it answers."""
@@ -177,16 +179,23 @@ class Daemon:
         return self.wait()
 
     def wait(self) -> int:
-        return self.process.wait(PATIENCE_S)
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join()
+        return code
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text()
+        return b"".join(self._lines).decode()
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(PATIENCE_S)
+        self.wait()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as log:
+            self._lines.extend(log)
 
 
 class Member:

@@ -85,7 +85,7 @@ def test_what_a_hub_took_survives_a_kill_and_is_delivered_once(place: Place) -> 
     assert (after.store_bytes, after.members_connected) == (0, ("BB",))
     assert after.counters["handed-on"] == 1
     assert second.stop() == 0
-    assert MARK not in second.log_path.read_bytes()
+    assert MARK.decode() not in second.log
     assert not place.hub.socket.exists()
 
 
@@ -192,6 +192,8 @@ def test_a_disk_that_fails_ends_it_before_anything_is_said(place: Place) -> None
     resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     sender.put(bytes(20_000), "BB")
     assert daemon.wait() == 1
+    assert daemon.log.splitlines()[-2] == "error: saving"
+    assert daemon.log.splitlines()[-1].startswith("hint: the disk ")
     assert sender.hears_nothing_of(Custody, 0.3)
     again = place.start().ready()
     assert again.until(lambda one: bool(one.mailboxes)).mailboxes[0].bulk == 1
@@ -212,6 +214,22 @@ def test_an_address_in_use_is_told(place: Place) -> None:
         assert daemon.wait() == 1
     assert f"error: listen at {place.hub.endpoint}" in daemon.log
     assert "hint: choose another address or port" in daemon.log
+
+
+# --- what is asked of a hub that runs ---
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A hub that holds one envelope for BB; asking changes nothing."""
+    one = Place(tmp_path_factory.mktemp("busy"), "lyon")
+    one.port = free_port()
+    one.hub.set(**{"listen = \"127": f'"127.0.0.1:{one.port}"'})
+    daemon = one.start()
+    one.member("AA").put(MARK, "BB")
+    daemon.until(lambda found: bool(found.mailboxes))
+    yield one
+    one.close()
 
 
 def test_a_slow_or_rude_asker_does_not_stop_the_hub(place: Place) -> None:

@@ -1,0 +1,232 @@
+"""Serve the paths of the local interface. docs/interface.md lists them, with a form for each.
+
+Decides: which path asks the engine, and which reads the store. Leaves to others: whether a command is carried out
+(the machine), and what its answer means (the client).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Awaitable
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from i247_node.commands import AskQuestion, ConfirmEntry, PublishNotice, ReportStatus, WriteLetter
+from i247_node.forms import (
+    PRIORITIES,
+    AuditPage,
+    Board,
+    Confirmed,
+    EntryShown,
+    Form,
+    InboxPage,
+    NewLetter,
+    NewNotice,
+    NewQuery,
+    OutboxPage,
+    QueryShown,
+    Taken,
+)
+from i247_node.commands import Accepted
+from i247_node.interface import requests as read
+from i247_node.interface.problems import TOLD, not_found, tell_problem
+from i247_node.interface.stream import NewsStream
+from i247_node.interface.switchboard import ENDED, EngineSilent, Switchboard
+from i247_node.interface.views_wanted import Views
+from i247_node.metrics import TEXT_TYPE, exposition
+from i247_node.records import Entry
+from i247_node.showing import (
+    show_audit,
+    show_entry,
+    show_message,
+    show_notice,
+    show_query,
+    show_status,
+    show_trace,
+)
+from i247_protocol.names import MessageId
+
+NOBODY: Final = 0
+"""The token of a command before the engine gives it its own."""
+
+
+def application(switchboard: Switchboard, views: Views) -> Starlette:
+    """Return the interface as an ASGI application."""
+    paths = _Paths(switchboard, views)
+    return Starlette(
+        routes=[
+            Route("/v1/status", paths.status, methods=["GET"]),
+            Route("/v1/queries", paths.ask, methods=["POST"]),
+            Route("/v1/queries/{id}", paths.query, methods=["GET"]),
+            Route("/v1/notices", paths.publish, methods=["POST"]),
+            Route("/v1/letters", paths.write, methods=["POST"]),
+            Route("/v1/inbox", paths.inbox, methods=["GET"]),
+            Route("/v1/inbox/{n:int}/confirm", paths.confirm, methods=["POST"]),
+            Route("/v1/outbox", paths.outbox, methods=["GET"]),
+            Route("/v1/board", paths.board, methods=["GET"]),
+            Route("/v1/messages/{id}", paths.trace, methods=["GET"]),
+            Route("/v1/audit", paths.audit, methods=["GET"]),
+            Route("/v1/events", paths.events, methods=["GET"]),
+            Route("/metrics", paths.metrics, methods=["GET"]),
+        ],
+        exception_handlers={fault: tell_problem for fault in (*TOLD, Exception)},
+    )
+
+
+class _Paths:
+    """One method for each path."""
+
+    def __init__(self, switchboard: Switchboard, views: Views) -> None:
+        self._switchboard = switchboard
+        self._views = views
+        # What came before this start may have been offered by the run before it.
+        self._offered_to = views.last_entry()
+
+    # --- what the engine is asked ---
+
+    async def status(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        return _json(show_status(await self._switchboard.status(ReportStatus(NOBODY))))
+
+    async def metrics(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        status = await self._switchboard.status(ReportStatus(NOBODY))
+        return Response(exposition(status), media_type=TEXT_TYPE)
+
+    async def ask(self, request: Request) -> Response:
+        read.only_parameters(request, ("wait",))
+        wait_ms = read.wait_ms(request)
+        form = await read.form_in(request, NewQuery)
+        command = AskQuestion(
+            token=NOBODY,
+            to=read.member(form.to),
+            register=form.register,
+            criteria=form.criteria,
+            purpose=form.purpose,
+            within_ms=form.within_ms,
+            prio=PRIORITIES[form.urgency],
+            handling=form.handling,
+        )
+        accepted = await self._switchboard.command(command)
+        return _json(await self._query(accepted.id, wait_ms), HTTPStatus.CREATED)
+
+    async def publish(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        form = await read.form_in(request, NewNotice)
+        command = PublishNotice(
+            token=NOBODY,
+            notice=form.notice,
+            to=None if form.to is None else tuple(map(read.member, form.to)),
+            purpose=form.purpose,
+            prio=PRIORITIES[form.urgency],
+            handling=form.handling,
+        )
+        return _json(_taken(await self._switchboard.command(command)), HTTPStatus.CREATED)
+
+    async def write(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        form = await read.form_in(request, NewLetter)
+        command = WriteLetter(
+            token=NOBODY,
+            to=tuple(map(read.member, form.to)),
+            subject=form.subject,
+            text=form.text,
+            thread=None if form.thread is None else read.message_id(form.thread, "thread"),
+            purpose=form.purpose,
+            prio=PRIORITIES[form.urgency],
+            handling=form.handling,
+        )
+        return _json(_taken(await self._switchboard.command(command)), HTTPStatus.CREATED)
+
+    async def confirm(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        await read.no_body(request)
+        n = read.row_number(request)
+        await self._switchboard.command(ConfirmEntry(NOBODY, n))
+        return _json(Confirmed(entry=n))
+
+    async def events(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        return NewsStream(self._switchboard)
+
+    # --- what is read ---
+
+    async def query(self, request: Request) -> Response:
+        read.only_parameters(request, ("wait",))
+        message = read.message_id(request.path_params["id"], "query's id")
+        return _json(await self._query(MessageId(message), read.wait_ms(request)))
+
+    async def inbox(self, request: Request) -> Response:
+        read.only_parameters(request, ("after", "limit", "all"))
+        after, limit = read.number(request, "after", 0, read.NUMBER_MAX), read.limit(request)
+        entries = self._views.inbox(after, limit, confirmed=read.flag(request, "all"))
+        page = InboxPage(entries=tuple(map(self._offered, entries)), next=_next(entries, limit))
+        if entries:
+            self._offered_to = max(self._offered_to, entries[-1].n)
+        return _json(page)
+
+    async def outbox(self, request: Request) -> Response:
+        read.only_parameters(request, ("before", "limit"))
+        before, limit = read.number(request, "before", read.NUMBER_MAX, read.NUMBER_MAX), read.limit(request)
+        messages = self._views.outbox(before, limit)
+        shown = tuple(show_message(message, self._views.deliveries_of(message.n)) for message in messages)
+        return _json(OutboxPage(messages=shown, next=messages[-1].n if len(messages) == limit else None))
+
+    async def board(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        return _json(Board(notices=tuple(map(show_notice, self._views.board()))))
+
+    async def trace(self, request: Request) -> Response:
+        read.only_parameters(request, ())
+        message = read.message_id(request.path_params["id"], "message's id")
+        trace = show_trace(self._views, MessageId(message))
+        if trace is None:
+            raise not_found("tracing a message: nothing is known of it here", "see `outbox` and `inbox` for the ids")
+        return _json(trace)
+
+    async def audit(self, request: Request) -> Response:
+        read.only_parameters(request, ("after", "limit"))
+        after, limit = read.number(request, "after", 0, read.NUMBER_MAX), read.limit(request)
+        records = self._views.audit(after, limit)
+        shown = tuple(show_audit(record.data) for record in records)
+        return _json(AuditPage(records=shown, next=records[-1].n if len(records) == limit else None))
+
+    # --- parts ---
+
+    async def _query(self, message: MessageId, wait_ms: int) -> QueryShown:
+        """Return where a query stands once it has ended, or when time is up."""
+        conversation = self._views.conversation(message)
+        if conversation is None:
+            raise not_found("looking for a query: there is none of this id", "give the id that was told when it was asked")
+        if wait_ms > 0:
+            with self._switchboard.end_of(conversation.conv) as ended:
+                # Read once more, since it may have ended before this one waited.
+                conversation = self._views.conversation(message) or conversation
+                if conversation.state not in ENDED:
+                    try:
+                        async with asyncio.timeout(wait_ms / 1000):
+                            await ended.wait()
+                    except TimeoutError:
+                        pass
+            conversation = self._views.conversation(message) or conversation
+        outgoing = self._views.message(message)
+        delivery = None if outgoing is None else self._views.delivery(outgoing.n, conversation.to)
+        answer = None if conversation.answer is None else self._views.entry(conversation.answer)
+        return show_query(conversation, delivery, answer)
+
+    def _offered(self, entry: Entry) -> EntryShown:
+        return show_entry(entry, again=entry.n <= self._offered_to)
+
+
+def _taken(accepted: Accepted) -> Taken:
+    return Taken(id=accepted.id.hex(), sid=accepted.sid.hex(), conversation=accepted.conv.hex())
+
+
+def _json(form: Form, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(msgspec.json.encode(form), status, media_type="application/json")

@@ -19,7 +19,7 @@ from i247_node.commands import AskQuestion, Command, ConfirmEntry, PublishNotice
 from i247_node.machine import NodeMachine
 from i247_node.policy import Policy
 from i247_node.registers import Registers
-from plain_store import PlainNodeStore as NodeStore
+from i247_node.store import NodeStore
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
 from i247_protocol.machine import (
     Admit,
@@ -121,7 +121,7 @@ class World:
         return machine
 
     def start_node(self, code: str) -> NodeMachine:
-        store = self.stores.setdefault(code, NodeStore())
+        store = self.stores.setdefault(code, NodeStore(":memory:"))
         assert isinstance(store, NodeStore)
         machine = NodeMachine(
             MemberCode(code),

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import apsw
@@ -62,13 +63,13 @@ def open_database(
 
 def open_reading(path: str, layout: Layout, *, vfs: str | None = None) -> Reading:
     """Open a database that may have a writer at this moment, to read alone."""
-    if not os.path.exists(path):
+    if not Path(path).exists():
         raise CallerFault("opening the store", f"there is none at {path}; start the daemon once, or name another")
     connection = _connect(path, apsw.SQLITE_OPEN_READONLY, vfs)
     try:
         _require_layout(connection, layout)
-        connection.pragma("query_only", True)
-        connection.pragma("trusted_schema", False)
+        connection.pragma("query_only", 1)
+        connection.pragma("trusted_schema", 0)
     except apsw.Error as error:
         _abandon(connection)
         raise _fault("opening the store", error) from error
@@ -213,7 +214,6 @@ class Database(Reading):
     def close(self) -> None:
         """Let go of the file; what was not committed is gone."""
         super().close()
-        self._connection.set_wal_hook(None) if self._connection else None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -266,15 +266,15 @@ def _configure(connection: apsw.Connection, cache_kib: int, secure_delete: str) 
         raise CallerFault("opening the store", "its file system cannot share memory between programs; use a local disk")
     for name, value in {
         "synchronous": "full",
-        "fullfsync": True,
-        "checkpoint_fullfsync": True,
+        "fullfsync": 1,
+        "checkpoint_fullfsync": 1,
         "cache_size": -cache_kib,
-        "cell_size_check": True,
+        "cell_size_check": 1,
         "journal_size_limit": WAL_KEPT_BYTES,
         "mmap_size": 0,  # behind a mapping, a failed read is a signal that kills instead of an error that is told
         "secure_delete": secure_delete,
         "temp_store": "memory",
-        "trusted_schema": False,
+        "trusted_schema": 0,
     }.items():
         connection.pragma(name, value)
     # The automatic checkpoint swallows its failures; `commit` makes one that does not.
@@ -309,8 +309,8 @@ def _upgrade(connection: apsw.Connection, layout: Layout) -> None:
 
 def _take_lock(path: str) -> int:
     # A lock of its own, since readers must come in beside the writer, which SQLite's exclusive mode forbids.
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
         raise CallerFault("opening the store", f"the folder {folder} does not exist; create it with mode 0700")
     try:
         lock = os.open(f"{path}.lock", _CREATING, 0o600)
@@ -327,11 +327,11 @@ def _take_lock(path: str) -> int:
 def _create(path: str) -> None:
     # SQLite would create it by the umask. Only the owner of the lock comes here: closing a file that this very
     # process has open elsewhere would drop SQLite's own locks.
-    if os.path.exists(path):
+    if Path(path).exists():
         return
     try:
         os.close(os.open(path, _CREATING, 0o600))
-        folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(Path(path).absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
         finally:
@@ -343,7 +343,7 @@ def _create(path: str) -> None:
 def _abandon(connection: apsw.Connection | None) -> None:
     if connection is not None:
         try:
-            connection.close(True)
+            connection.close(force=True)
         except apsw.Error:
             # What was committed is in the file and the log; the next start finds it there.
             return

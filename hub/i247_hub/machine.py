@@ -7,7 +7,7 @@ but what it is given. docs/protocol.md 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from i247_hub.admission import Caller, caller_of
@@ -94,20 +94,20 @@ class HubMachine:
         self._tick = MonoMs(now.mono + TICK_MS)
         return list(self._desk.neighbourhood())
 
-    def handle(self, event: Event, now: Now) -> list[Effect]:
-        """Take one event; return what must be done, in order."""
+    def handle(self, event: Event, now: Now) -> Iterable[Effect]:
+        """Take one event; yield what must be done, in order."""
         match event:
             case FrameArrived():
-                return list(self._frame_arrived(event, now))
+                return self._frame_arrived(event, now)
             case LinkUp(link):
-                return list(self._begin(link, now))
+                return self._begin(link, now)
             case LinkLost(link):
                 self._end(link)
                 return []
             case TimePassed():
-                return list(self._time_passed(now))
+                return self._time_passed(now)
             case DirectoryGiven(data):
-                return list(self._directory_given(data, now))
+                return self._directory_given(data, now)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""

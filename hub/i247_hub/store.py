@@ -42,6 +42,8 @@ class HubStore:
         self._handed = DayTables(self._db, "handed", create=_HANDED_CREATE, insert=_HANDED_INSERT, find=_HANDED_FIND)
         self._places: dict[str, int] = {name: n for n, name in self._db.rows("SELECT n, name FROM places")}
         mark = self._db.row("SELECT seq, used FROM mark")
+        self._seq: int
+        self._used: int
         self._seq, self._used = mark or (0, 0)
         self._marked = (self._seq, self._used)
         self._writers: dict[type, Callable[[Any], None]] = {

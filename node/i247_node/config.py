@@ -23,20 +23,6 @@ from i247_protocol.names import MemberCode, parse_member
 Mode = Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")]
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
-    """The settings as they stand in the file."""
-
-    member: str
-    state: Path
-    network_file: Path
-    pin: str
-    keys: Keys
-    interface: InterfaceSettings
-    registers: dict[str, Path] = msgspec.field(default_factory=dict)
-    policy: dict[str, object] = msgspec.field(default_factory=dict)
-    log: LogSettings = msgspec.field(default_factory=lambda: LogSettings())
-
-
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the keyfiles are, and what opens them: a file, or a credential that systemd lays before the service."""
 
@@ -59,6 +45,20 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level = Level.INFO
     form: Form = Form.CONSOLE
     file: Path | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings as they stand in the file."""
+
+    member: str
+    state: Path
+    network_file: Path
+    pin: str
+    keys: Keys
+    interface: InterfaceSettings
+    registers: dict[str, Path] = msgspec.field(default_factory=dict)
+    policy: dict[str, object] = msgspec.field(default_factory=dict)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
 
 
 @dataclass(frozen=True, slots=True)

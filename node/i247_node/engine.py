@@ -58,7 +58,7 @@ class Node(Protocol):
         """Return what to do first."""
         ...
 
-    def handle(self, event: Event | TimePassed, now: Now) -> Sequence[Effect]:
+    def handle(self, event: Event | TimePassed, now: Now) -> Iterable[Effect]:
         """Take one event; return what must be done, in order."""
         ...
 

@@ -1,7 +1,8 @@
 """Shape what goes over the local interface: requests, answers, news and problems, as JSON.
 
 Decides names and types alone; the server fills them from records (`showing`), the client reads them. Bytes are
-hexadecimal text, times are milliseconds since 1970 UTC, a key that no form has is refused. docs/interface.md.
+hexadecimal text, times are milliseconds since 1970 UTC; a request with a key that its form does not have is refused.
+docs/interface.md.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ class Urgency(StrEnum):
     BULK = "bulk"
 
 
-class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all forms share: no key is unknown, none is changed."""
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What all forms share. A client passes over keys that a newer node adds to its answers."""
 
 
 # --- what the application asks for ---
 
 
-class NewQuery(Form):
+class NewQuery(Form, frozen=True, forbid_unknown_fields=True):
     """Ask `register` of the member `to`; the question ends at the latest `within_ms` from now."""
 
     to: str
@@ -45,7 +46,7 @@ class NewQuery(Form):
     handling: Handling = ROUTINE_HANDLING
 
 
-class NewNotice(Form):
+class NewNotice(Form, frozen=True, forbid_unknown_fields=True):
     """Publish a notice to all members, or to those in `to`."""
 
     notice: Notice
@@ -55,7 +56,7 @@ class NewNotice(Form):
     handling: Handling = ROUTINE_HANDLING
 
 
-class NewLetter(Form):
+class NewLetter(Form, frozen=True, forbid_unknown_fields=True):
     """Write to one or more members; `thread` is the conversation that the letter continues."""
 
     to: tuple[str, ...]
@@ -70,7 +71,7 @@ class NewLetter(Form):
 # --- what it is told ---
 
 
-class Taken(Form):
+class Taken(Form, frozen=True):
     """A message was accepted and saved: it will be delivered, or its sender is told why not."""
 
     id: str
@@ -78,13 +79,13 @@ class Taken(Form):
     conversation: str
 
 
-class Confirmed(Form):
+class Confirmed(Form, frozen=True):
     """An inbox entry is not offered again."""
 
     entry: int
 
 
-class QueryShown(Form):
+class QueryShown(Form, frozen=True):
     """Where a question of ours stands; `receipt` is the evidence id of what acknowledged it."""
 
     id: str
@@ -100,7 +101,7 @@ class QueryShown(Form):
     reason: str | None
 
 
-class EntryShown(Form):
+class EntryShown(Form, frozen=True):
     """What came from another member; one of the four bodies is there. `again`: it may have been offered before."""
 
     n: int
@@ -122,14 +123,14 @@ class EntryShown(Form):
     letter: Correspondence | None
 
 
-class InboxPage(Form):
+class InboxPage(Form, frozen=True):
     """Entries in order of arrival; `next` is the `after` of the next page, or nothing when this is the last."""
 
     entries: tuple[EntryShown, ...]
     next: int | None
 
 
-class DeliveryShown(Form):
+class DeliveryShown(Form, frozen=True):
     """Where one message stands for one recipient."""
 
     recipient: str
@@ -140,7 +141,7 @@ class DeliveryShown(Form):
     receipt: str | None
 
 
-class MessageShown(Form):
+class MessageShown(Form, frozen=True):
     """A message of ours and its deliveries."""
 
     n: int
@@ -154,14 +155,14 @@ class MessageShown(Form):
     deliveries: tuple[DeliveryShown, ...]
 
 
-class OutboxPage(Form):
-    """Messages, newest first; `next` is the `before` of the next page, or nothing when this is the last."""
+class OutboxPage(Form, frozen=True):
+    """Messages in order; `next` is the `after` of the next page, or nothing when this is the last."""
 
     messages: tuple[MessageShown, ...]
     next: int | None
 
 
-class NoticeShown(Form):
+class NoticeShown(Form, frozen=True):
     """The newest version of a notice."""
 
     publisher: str
@@ -174,13 +175,13 @@ class NoticeShown(Form):
     entry: int
 
 
-class Board(Form):
+class Board(Form, frozen=True):
     """All notices that are held."""
 
     notices: tuple[NoticeShown, ...]
 
 
-class StepShown(Form):
+class StepShown(Form, frozen=True):
     """One thing that is known of a message."""
 
     at: int
@@ -189,14 +190,14 @@ class StepShown(Form):
     detail: str
 
 
-class Trace(Form):
+class Trace(Form, frozen=True):
     """What is known here of one message, in order."""
 
     id: str
     steps: tuple[StepShown, ...]
 
 
-class AuditShown(Form):
+class AuditShown(Form, frozen=True):
     """One audit record; `data` is its exact bytes, which the chain is made of."""
 
     n: int
@@ -209,14 +210,14 @@ class AuditShown(Form):
     data: str
 
 
-class AuditPage(Form):
+class AuditPage(Form, frozen=True):
     """Audit records in order; `next` is the `after` of the next page, or nothing when this is the last."""
 
     records: tuple[AuditShown, ...]
     next: int | None
 
 
-class LinkShown(Form):
+class LinkShown(Form, frozen=True):
     """One connection to a hub."""
 
     hub: str
@@ -225,7 +226,23 @@ class LinkShown(Form):
     clock_offset_ms: int
 
 
-class StatusShown(Form):
+class CountsShown(Form, frozen=True):
+    """How much there is of what somebody may have to look after, and in all."""
+
+    queued: int
+    in_custody: int
+    inbox_unconfirmed: int
+    withheld: int
+    conversations_open: int
+    answers_owed: int
+    notices: int
+    quarantined: int
+    sent: int
+    received: int
+    audit_records: int
+
+
+class StatusShown(Form, frozen=True):
     """How the node stands; `health` is fresh, degraded or hold."""
 
     member: str
@@ -239,10 +256,11 @@ class StatusShown(Form):
     members: int
     waiting: int
     open_conversations: int
+    counts: CountsShown
     counters: dict[str, int]
 
 
-class Problem(Form):
+class Problem(Form, frozen=True):
     """Why a request failed; `code` is stable, `doing` and `hint` are for people."""
 
     code: str
@@ -254,7 +272,7 @@ class Problem(Form):
 # --- news ---
 
 
-class ConversationNews(Form, tag_field="kind", tag="conversation"):
+class ConversationNews(Form, frozen=True, tag_field="kind", tag="conversation"):
     """A question of ours was answered, or ended without an answer."""
 
     id: str
@@ -264,7 +282,7 @@ class ConversationNews(Form, tag_field="kind", tag="conversation"):
     entry: int | None
 
 
-class EntryNews(Form, tag_field="kind", tag="entry"):
+class EntryNews(Form, frozen=True, tag_field="kind", tag="entry"):
     """Something new lies in the inbox."""
 
     n: int
@@ -274,7 +292,7 @@ class EntryNews(Form, tag_field="kind", tag="entry"):
     exercise: bool
 
 
-class DeliveryNews(Form, tag_field="kind", tag="delivery"):
+class DeliveryNews(Form, frozen=True, tag_field="kind", tag="delivery"):
     """A message of ours stands differently for one recipient."""
 
     id: str

@@ -7,7 +7,7 @@ nothing: no socket, clock, disk or randomness but what it is given. docs/archite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from i247_keys.identity import Identity
 from i247_keys.returned import verify_bounce
@@ -139,25 +139,25 @@ class NodeMachine:
         keys = self._desk.start(now, drop_epoch_secrets=self._drop_epoch_secrets)
         return [*keys, *self._dial(now), *self._answering.start(now)]
 
-    def handle(self, event: Event, now: Now) -> list[Effect]:
-        """Take one event; return what must be done, in order."""
+    def handle(self, event: Event, now: Now) -> Iterable[Effect]:
+        """Take one event; yield what must be done, in order."""
         match event:
             case FrameArrived():
-                return list(self._frame_arrived(event, now))
+                return self._frame_arrived(event, now)
             case LinkUp(link):
-                return list(self._begin(link, now))
+                return self._begin(link, now)
             case LinkLost(link):
-                return list(self._lost(link, now))
+                return self._lost(link, now)
             case TimePassed():
-                return list(self._time_passed(now))
+                return self._time_passed(now)
             case DirectoryGiven(data):
-                return list(self._directory_given(data, now))
+                return self._directory_given(data, now)
             case LookupFinished():
-                return list(self._answering.lookup_finished(event, now))
+                return self._answering.lookup_finished(event, now)
             case ReportStatus(token):
                 return [Tell(self._status(token, now))]
             case _:
-                return list(self._speaker.command(event, now))
+                return self._speaker.command(event, now)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""

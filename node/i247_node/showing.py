@@ -5,13 +5,14 @@ Bodies are read from the saved statements, so what is shown is what was signed. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import asdict
 
 from i247_node.commands import ConversationMoved, DeliveryMoved, EntryArrived, NodeStatus
 from i247_node.forms import (
     AuditShown,
     ConversationNews,
+    CountsShown,
     DeliveryNews,
     DeliveryShown,
     EntryNews,
@@ -22,8 +23,11 @@ from i247_node.forms import (
     NoticeShown,
     QueryShown,
     StatusShown,
+    StepShown,
 )
-from i247_node.records import Delivery, Entry, KeepConversation, KeepNotice, Outgoing
+from i247_node.forms import Trace as TraceShown
+from i247_node.records import Delivery, DeliveryState, Entry, KeepConversation, KeepNotice
+from i247_node.views import Counts, Exchange, Sent, Trace
 from i247_protocol import codec
 from i247_protocol.audit import RECORD_BYTES_MAX, AuditRecord
 from i247_protocol.bodies import parse_body
@@ -34,20 +38,23 @@ from i247_protocol.queries import Query, Reply
 from i247_protocol.statement import parse_statement
 
 
-def show_query(conversation: KeepConversation, delivery: Delivery | None, answer: Entry | None) -> QueryShown:
+def show_query(query: KeepConversation, exchange: Exchange) -> QueryShown:
     """Return where a question of ours stands; raise PeerFault when the saved answer cannot be read."""
+    answer = next((entry for entry in exchange.received if entry.n == query.answer), None)
     body = None if answer is None else parse_body(parse_statement(answer.statement))
+    deliveries = [one for sent in exchange.sent if sent.message.id == query.query for one in sent.deliveries]
+    delivery = deliveries[0] if deliveries else None
     receipt = None if delivery is None else delivery.receipt
     return QueryShown(
-        id=conversation.query.hex(),
-        conversation=conversation.conv.hex(),
-        to=conversation.to,
-        register=conversation.register,
-        asked=conversation.asked,
-        reply_by=conversation.reply_by,
-        state=conversation.state.value,
+        id=query.query.hex(),
+        conversation=query.conv.hex(),
+        to=query.to,
+        register=query.register,
+        asked=query.asked,
+        reply_by=query.reply_by,
+        state=query.state.value,
         reply=body if isinstance(body, Reply) else None,
-        entry=conversation.answer,
+        entry=query.answer,
         receipt=None if receipt is None else receipt.hex(),
         reason=None if delivery is None else delivery.reason,
     )
@@ -78,8 +85,9 @@ def show_entry(entry: Entry, *, again: bool) -> EntryShown:
     )
 
 
-def show_message(message: Outgoing, deliveries: Iterable[Delivery]) -> MessageShown:
+def show_message(sent: Sent) -> MessageShown:
     """Return a message of ours and where it stands."""
+    message = sent.message
     return MessageShown(
         n=message.n,
         id=message.id.hex(),
@@ -89,8 +97,14 @@ def show_message(message: Outgoing, deliveries: Iterable[Delivery]) -> MessageSh
         priority=message.prio.name.lower(),
         created=message.created,
         expires=expiry_wall(message.exp),
-        deliveries=tuple(map(_delivery, deliveries)),
+        deliveries=tuple(map(_delivery, sent.deliveries)),
     )
+
+
+def show_trace(message: bytes, known: Trace) -> TraceShown:
+    """Return what is known of a message, in order of time, and as it was found where times are equal."""
+    steps = [*_steps_of_sent(known), *map(_received, known.entries), *(_audited(one.data) for one in known.audit)]
+    return TraceShown(id=message.hex(), steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
 def show_notice(notice: KeepNotice) -> NoticeShown:
@@ -122,7 +136,7 @@ def show_audit(data: bytes) -> AuditShown:
     )
 
 
-def show_status(status: NodeStatus) -> StatusShown:
+def show_status(status: NodeStatus, counts: Counts) -> StatusShown:
     """Return how the node stands."""
     return StatusShown(
         member=status.member,
@@ -130,12 +144,16 @@ def show_status(status: NodeStatus) -> StatusShown:
         roster=status.roster,
         roster_expires=status.roster_expires,
         pulse_expires=status.pulse_expires,
-        links=tuple(LinkShown(hub=l.hub, lane=l.lane, open=l.open, clock_offset_ms=l.clock_offset_ms) for l in status.links),
+        links=tuple(
+            LinkShown(hub=one.hub, lane=one.lane, open=one.open, clock_offset_ms=one.clock_offset_ms)
+            for one in status.links
+        ),
         cards=status.cards,
         card_version=status.card_version,
         members=status.members,
         waiting=status.waiting,
         open_conversations=status.open_conversations,
+        counts=CountsShown(**asdict(counts)),
         counters=status.counters,
     )
 
@@ -160,9 +178,29 @@ def show_news(news: ConversationMoved | EntryArrived | DeliveryMoved) -> NewsSho
                 exercise=news.exercise,
             )
         case DeliveryMoved():
-            return DeliveryNews(
-                id=news.id.hex(), recipient=news.recipient, state=news.state.value, reason=news.reason
-            )
+            return DeliveryNews(id=news.id.hex(), recipient=news.recipient, state=news.state.value, reason=news.reason)
+
+
+def _steps_of_sent(known: Trace) -> Iterator[StepShown]:
+    if known.sent is None:
+        return
+    message = known.sent.message
+    yield StepShown(at=message.created, what=DeliveryState.QUEUED, peer=" ".join(message.to), detail=message.act.value)
+    for change in known.changes:
+        detail = ", ".join(filter(None, (change.hub and f"by {change.hub}", change.reason)))
+        yield StepShown(at=change.at, what=change.state.value, peer=change.recipient, detail=detail)
+    for one in known.sent.deliveries:
+        if one.receipt is not None:
+            yield StepShown(at=one.at, what="receipt", peer=one.recipient, detail=one.receipt.hex())
+
+
+def _received(entry: Entry) -> StepShown:
+    return StepShown(at=entry.received, what=f"in the inbox: {entry.state}", peer=entry.sender, detail=entry.act.value)
+
+
+def _audited(data: bytes) -> StepShown:
+    record = show_audit(data)
+    return StepShown(at=record.at, what=f"audited: {record.what}", peer=record.peer, detail=record.detail)
 
 
 def _delivery(delivery: Delivery) -> DeliveryShown:

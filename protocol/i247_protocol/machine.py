@@ -1,13 +1,14 @@
 """Fix what a machine is: input and time go in, effects and one deadline come out.
 
-A machine performs nothing. It may read what it has saved through a port that answers at once (and sees
-what this turn has already persisted); everything else that it wants done, it returns. The pump performs
-effects in one fixed order. docs/decisions/0002-machines-and-pump.md.
+A machine performs nothing. It may read what it has saved through a port that answers at once and sees what
+this turn has already persisted; everything else that it wants done, it yields. Each `Persist` is performed
+as it is yielded, so the next read sees it; frames and news wait for their place in the turn.
+docs/decisions/0002-machines-and-pump.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NewType, Protocol, TypeVar
 
@@ -113,8 +114,8 @@ E_contra = TypeVar("E_contra", contravariant=True)
 class Machine(Protocol[E_contra]):
     """Whatever can be driven by events and time alone."""
 
-    def handle(self, event: E_contra, now: Now) -> Sequence[Effect]:
-        """Take one event; return what must be done, in order."""
+    def handle(self, event: E_contra, now: Now) -> Iterable[Effect]:
+        """Take one event; yield what must be done, in order. Must be iterated to its end, before the next event."""
         ...
 
     def next_deadline(self) -> MonoMs | None:

@@ -73,7 +73,7 @@ class Network:
         self.pin = (self.authority / files.PIN_FILE).read_text().strip()
         self.pulse()
         for hub in self.hubs.values():
-            hub.set(pin=f'"{self.pin}"')
+            hub.edit('pin = ""', f'pin = "{self.pin}"')
             self.hand_out(hub)
 
     def publish(self) -> Trust:
@@ -114,13 +114,11 @@ class HubFolder:
         )
         assert result.exit_code == 0, result.output
 
-    def set(self, **values: str) -> None:
-        """Change values in hub.toml, given as TOML."""
-        lines = self.config.read_text().splitlines()
-        for key, value in values.items():
-            at = next(n for n, line in enumerate(lines) if line.removeprefix("# ").startswith(f"{key} = "))
-            lines[at] = f"{key} = {value}"
-        self.config.write_text("\n".join(lines) + "\n")
+    def edit(self, old: str, new: str) -> None:
+        """Change hub.toml as an operator would."""
+        text = self.config.read_text()
+        assert text.count(old) == 1, old
+        self.config.write_text(text.replace(old, new))
 
     def ask(self, *words: str) -> Result:
         return i247_hub(*words, "--config", self.config)

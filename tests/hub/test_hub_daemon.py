@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import json
 import resource
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.hub.network import Daemon, HubFolder, Member, Network, findings_of, free_port
 
+from i247_hub.config import read_config
 from i247_hub.status import QUESTION
 from i247_keys import ceremony_files as files
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Custody, Pair, Put
 from i247_protocol.names import MemberCode
 from i247_protocol.priority import Lane, Priority
-from tests.hub.network import Daemon, HubFolder, Member, Network, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,7 @@ class Place:
 
     def __init__(self, root: Path, *hubs: str) -> None:
         self.network = Network(root, *hubs)
+        self.running: Daemon
         self._open: list[Daemon | Member] = []
 
     @property
@@ -38,14 +40,15 @@ class Place:
         return self.network.hubs["lyon"]
 
     def start(self, hub: HubFolder | None = None, **environment: str) -> Daemon:
-        daemon = Daemon(hub or self.hub, **environment)
-        self._open.append(daemon)
-        return daemon
+        self.running = Daemon(hub or self.hub, **environment)
+        self._open.append(self.running)
+        return self.running
 
     def member(self, code: str, hub: HubFolder | None = None, lane: Lane = Lane.BULK) -> Member:
         member = self.network.member(code, hub or self.hub, lane)
         self._open.append(member)
-        return member.greet()
+        member.greet()
+        return member
 
     def close(self) -> None:
         for one in reversed(self._open):
@@ -129,10 +132,8 @@ def test_systemd_gives_the_passphrase(place: Place, tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (place.hub.folder / "passphrase").rename(credentials / "hub-passphrase")
-    text = place.hub.config.read_text()
-    place.hub.config.write_text(
-        text.replace('passphrase_file = "passphrase"', "").replace("# passphrase_credential", "passphrase_credential")
-    )
+    place.hub.edit('passphrase_file = "passphrase"', "")
+    place.hub.edit("# passphrase_credential", "passphrase_credential")
     daemon = place.start(CREDENTIALS_DIRECTORY=str(credentials)).ready()
     assert daemon.stop() == 0
     refused = place.start()
@@ -221,56 +222,51 @@ def test_an_address_in_use_is_told(place: Place) -> None:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A hub that holds one envelope for BB; asking changes nothing."""
+    """Run a hub that holds one envelope for BB; asking it changes nothing."""
     one = Place(tmp_path_factory.mktemp("busy"), "lyon")
-    one.port = free_port()
-    one.hub.set(**{"listen = \"127": f'"127.0.0.1:{one.port}"'})
-    daemon = one.start()
-    one.member("AA").put(MARK, "BB")
-    daemon.until(lambda found: bool(found.mailboxes))
+    one.hub.edit('# listen = "127.0.0.1:9247"', f'listen = "127.0.0.1:{free_port()}"')
+    one.start().ready()
+    sender = one.member("AA")
+    sender.put(MARK, "BB")
+    one.running.until(lambda found: bool(found.mailboxes and found.members_connected))
     yield one
     one.close()
 
 
-def test_a_slow_or_rude_asker_does_not_stop_the_hub(place: Place) -> None:
-    daemon = place.start().ready()
-    rude = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-    for one in rude:
-        one.connect(str(place.hub.socket))
-    rude[1].sendall(b"nonsense\n")
-    rude[2].sendall(QUESTION)
-    rude[2].shutdown(socket.SHUT_RD)
-    sender = place.member("AA")
-    began = time.monotonic()
-    sender.put(MARK, "BB")
-    sender.hear(Custody)
-    assert time.monotonic() - began < 1.5
-    rude[1].settimeout(10)
-    assert rude[1].recv(100).startswith(b'{"error"')
-    for one in rude:
-        one.close()
-    assert daemon.stop() == 0
+def test_its_state_is_told(busy: Place) -> None:
+    result = busy.hub.ask("status")
+    assert result.exit_code == 0
+    assert f"process {busy.running.process.pid}" in result.stdout
+    assert "members    1 connected  AA" in result.stdout
+    assert "roster 1, fresh" in result.stdout
+    found = json.loads(busy.hub.ask("status", "--json").stdout)
+    assert (found["name"], found["troubles"], found["counters"]["held"]) == ("lyon", [], 1)
 
 
-def test_prometheus_is_answered(place: Place) -> None:
-    port = free_port()
-    text = place.hub.config.read_text()
-    place.hub.config.write_text(text.replace('# listen = "127.0.0.1:9247"', f'listen = "127.0.0.1:{port}"'))
-    daemon = place.start().ready()
-    sender = place.member("AA")
-    sender.put(MARK, "BB")
-    sender.hear(Custody)
-    daemon.until(lambda one: bool(one.mailboxes))
-    status, text = scraped(port, "/metrics")
+def test_its_mailboxes_are_told_and_nothing_of_what_is_in_them(busy: Place) -> None:
+    assert busy.hub.ask("mailboxes").stdout.splitlines()[1].split() == ["BB", "0", "1", "no"]
+    found = json.loads(busy.hub.ask("mailboxes", "--json").stdout)
+    assert found == {"mailboxes": [{"place": "BB", "express": 0, "bulk": 1, "is_connected": False}]}
+
+
+def test_check_knows_that_it_runs(busy: Place) -> None:
+    result = busy.hub.ask("check", "--json")
+    assert (result.exit_code, findings_of(result)["daemon"]) == (0, "ok")
+    assert "store" not in findings_of(result)
+
+
+def test_prometheus_is_answered(busy: Place) -> None:
+    status, text = scraped("/metrics", busy)
     assert status == 200
     assert 'i247_hub_waiting{place="BB",lane="bulk"} 1' in text.splitlines()
     assert 'i247_hub_counted_total{what="held"} 1' in text.splitlines()
-    assert scraped(port, "/")[0] == 404
-    assert daemon.stop() == 0
+    assert scraped("/", busy)[0] == 404
 
 
-def scraped(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def scraped(path: str, place: Place) -> tuple[int, str]:
+    address = read_config(place.hub.config).metrics
+    assert address is not None
+    connection = http.client.HTTPConnection(*address, timeout=10)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -279,9 +275,25 @@ def scraped(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def test_it_needs_no_more_than_sixty_megabytes_at_rest(place: Place) -> None:
-    daemon = place.start().ready()
-    lines = Path(f"/proc/{daemon.process.pid}/status").read_text().splitlines()
+def test_a_slow_or_rude_asker_does_not_stop_it(busy: Place) -> None:
+    rude = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    try:
+        for one in rude:
+            one.connect(str(busy.hub.socket))
+        rude[1].sendall(b"nonsense\n")
+        rude[2].sendall(QUESTION)
+        rude[2].shutdown(socket.SHUT_RD)
+        began = time.monotonic()
+        busy.member("XP")
+        assert time.monotonic() - began < 1.5
+        rude[1].settimeout(10)
+        assert rude[1].recv(100).startswith(b'{"error"')
+    finally:
+        for one in rude:
+            one.close()
+
+
+def test_it_needs_less_than_sixty_megabytes(busy: Place) -> None:
+    lines = Path(f"/proc/{busy.running.process.pid}/status").read_text().splitlines()
     resident_kib = int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
     assert resident_kib < 60 * 1024
-    assert threading.active_count() < 20

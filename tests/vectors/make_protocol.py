@@ -93,7 +93,7 @@ def _codec() -> dict[str, Any]:
 
 
 def _canonical() -> Iterator[dict[str, Any]]:
-    for name, value in (
+    values: tuple[tuple[str, object], ...] = (
         ("nil", None),
         ("true", True),
         ("false", False),
@@ -113,7 +113,8 @@ def _canonical() -> Iterator[dict[str, Any]]:
         ("map", {"a": 1, "aa": b"\1\2", "b": [None, True, "é"]}),
         ("keys in the order of their bytes", {"Z": 0, "a": 0, "é": 0, "ﬀ": 0, "😀": 0}),
         ("eight levels", [[[[[[[[]]]]]]]]),
-    ):
+    )
+    for name, value in values:
         yield {"name": name, "data": codec.encode(value).hex(), "value": plain(value)}
 
 
@@ -393,7 +394,24 @@ def _bad_frames() -> Iterator[dict[str, Any]]:
     yield {"name": "a long length", "data": "dc0002a57265736574c408" + SESSION.hex(), "reason": "not-canonical"}
 
 
-INTEGERS: Final = (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**64 - 1, -1, -32, -33, -128, -129, -(2**63))
+INTEGERS: Final = (
+    0,
+    127,
+    128,
+    255,
+    256,
+    65_535,
+    65_536,
+    2**32 - 1,
+    2**32,
+    2**64 - 1,
+    -1,
+    -32,
+    -33,
+    -128,
+    -129,
+    -(2**63),
+)
 SESSION: Final = bytes(range(8))
 EVE: Final = bytes(range(32))
 BODIES: Final[dict[str, Body]] = {
@@ -410,9 +428,7 @@ BODIES: Final[dict[str, Body]] = {
     ),
     "reply, hit": Reply(
         as_of=EXP * 60_000 - 60_000,
-        candidates=(
-            Candidate(action="seize", fields={"status": "stolen"}, owner="FR", record="SLTD-1", score=1000),
-        ),
+        candidates=(Candidate(action="seize", fields={"status": "stolen"}, owner="FR", record="SLTD-1", score=1000),),
         caution=CAUTION,
         reason=None,
         register="sltd",

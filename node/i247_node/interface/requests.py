@@ -32,7 +32,9 @@ async def form_in(request: Request, kind: type[F]) -> F:
     try:
         return msgspec.json.decode(await _body(request), type=kind)
     except msgspec.ValidationError as fault:
-        raise malformed(f"reading the request: {_said(fault)}", "docs/interface.md lists the keys of each form") from None
+        raise malformed(
+            f"reading the request: {_said(fault)}", "docs/interface.md lists the keys of each form"
+        ) from None
     except msgspec.DecodeError:
         raise malformed("reading the request: not JSON", "send one JSON object") from None
 

@@ -7,7 +7,7 @@ Decides: which path asks the engine, and which reads the store. Leaves to others
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Awaitable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from i247_node.commands import AskQuestion, ConfirmEntry, PublishNotice, ReportStatus, WriteLetter
+from i247_node.commands import Accepted, AskQuestion, ConfirmEntry, PublishNotice, ReportStatus, WriteLetter
 from i247_node.forms import (
     PRIORITIES,
     AuditPage,
@@ -33,14 +33,12 @@ from i247_node.forms import (
     QueryShown,
     Taken,
 )
-from i247_node.commands import Accepted
 from i247_node.interface import requests as read
 from i247_node.interface.problems import TOLD, not_found, tell_problem
 from i247_node.interface.stream import NewsStream
-from i247_node.interface.switchboard import ENDED, EngineSilent, Switchboard
-from i247_node.interface.views_wanted import Views
+from i247_node.interface.switchboard import ENDED, Switchboard
 from i247_node.metrics import TEXT_TYPE, exposition
-from i247_node.records import Entry
+from i247_node.records import Entry, KeepConversation
 from i247_node.showing import (
     show_audit,
     show_entry,
@@ -50,6 +48,7 @@ from i247_node.showing import (
     show_status,
     show_trace,
 )
+from i247_node.views import Exchange, Views
 from i247_protocol.names import MessageId
 
 NOBODY: Final = 0
@@ -75,7 +74,7 @@ def application(switchboard: Switchboard, views: Views) -> Starlette:
             Route("/v1/events", paths.events, methods=["GET"]),
             Route("/metrics", paths.metrics, methods=["GET"]),
         ],
-        exception_handlers={fault: tell_problem for fault in (*TOLD, Exception)},
+        exception_handlers=dict.fromkeys((*TOLD, Exception), tell_problem),
     )
 
 
@@ -86,18 +85,19 @@ class _Paths:
         self._switchboard = switchboard
         self._views = views
         # What came before this start may have been offered by the run before it.
-        self._offered_to = views.last_entry()
+        self._offered_to = views.counts().received
 
     # --- what the engine is asked ---
 
     async def status(self, request: Request) -> Response:
         read.only_parameters(request, ())
-        return _json(show_status(await self._switchboard.status(ReportStatus(NOBODY))))
+        status = await self._switchboard.status(ReportStatus(NOBODY))
+        return _json(show_status(status, self._views.counts()))
 
     async def metrics(self, request: Request) -> Response:
         read.only_parameters(request, ())
         status = await self._switchboard.status(ReportStatus(NOBODY))
-        return Response(exposition(status), media_type=TEXT_TYPE)
+        return Response(exposition(status, self._views.counts()), media_type=TEXT_TYPE)
 
     async def ask(self, request: Request) -> Response:
         read.only_parameters(request, ("wait",))
@@ -165,18 +165,22 @@ class _Paths:
     async def inbox(self, request: Request) -> Response:
         read.only_parameters(request, ("after", "limit", "all"))
         after, limit = read.number(request, "after", 0, read.NUMBER_MAX), read.limit(request)
-        entries = self._views.inbox(after, limit, confirmed=read.flag(request, "all"))
-        page = InboxPage(entries=tuple(map(self._offered, entries)), next=_next(entries, limit))
+        entries = self._views.inbox(after, limit, only_new=not read.flag(request, "all"))
+        page = InboxPage(
+            entries=tuple(map(self._offered, entries)), next=entries[-1].n if len(entries) == limit else None
+        )
         if entries:
             self._offered_to = max(self._offered_to, entries[-1].n)
         return _json(page)
 
     async def outbox(self, request: Request) -> Response:
-        read.only_parameters(request, ("before", "limit"))
-        before, limit = read.number(request, "before", read.NUMBER_MAX, read.NUMBER_MAX), read.limit(request)
-        messages = self._views.outbox(before, limit)
-        shown = tuple(show_message(message, self._views.deliveries_of(message.n)) for message in messages)
-        return _json(OutboxPage(messages=shown, next=messages[-1].n if len(messages) == limit else None))
+        read.only_parameters(request, ("after", "limit", "open"))
+        limit = read.limit(request)
+        newest = max(0, self._views.counts().sent - limit)
+        after = read.number(request, "after", newest, read.NUMBER_MAX)
+        messages = self._views.outbox(after, limit, unsettled_only=read.flag(request, "open"))
+        following = messages[-1].message.n if len(messages) == limit else None
+        return _json(OutboxPage(messages=tuple(map(show_message, messages)), next=following))
 
     async def board(self, request: Request) -> Response:
         read.only_parameters(request, ())
@@ -185,10 +189,10 @@ class _Paths:
     async def trace(self, request: Request) -> Response:
         read.only_parameters(request, ())
         message = read.message_id(request.path_params["id"], "message's id")
-        trace = show_trace(self._views, MessageId(message))
+        trace = self._views.message(MessageId(message))
         if trace is None:
             raise not_found("tracing a message: nothing is known of it here", "see `outbox` and `inbox` for the ids")
-        return _json(trace)
+        return _json(show_trace(message, trace))
 
     async def audit(self, request: Request) -> Response:
         read.only_parameters(request, ("after", "limit"))
@@ -201,24 +205,25 @@ class _Paths:
 
     async def _query(self, message: MessageId, wait_ms: int) -> QueryShown:
         """Return where a query stands once it has ended, or when time is up."""
-        conversation = self._views.conversation(message)
-        if conversation is None:
-            raise not_found("looking for a query: there is none of this id", "give the id that was told when it was asked")
+        exchange, query = self._exchange(message)
         if wait_ms > 0:
-            with self._switchboard.end_of(conversation.conv) as ended:
-                # Read once more, since it may have ended before this one waited.
-                conversation = self._views.conversation(message) or conversation
-                if conversation.state not in ENDED:
-                    try:
+            with self._switchboard.end_of(query.conv) as ended:
+                # Read once more, since it may have ended before anybody waited.
+                exchange, query = self._exchange(message)
+                if query.state not in ENDED:
+                    with suppress(TimeoutError):
                         async with asyncio.timeout(wait_ms / 1000):
                             await ended.wait()
-                    except TimeoutError:
-                        pass
-            conversation = self._views.conversation(message) or conversation
-        outgoing = self._views.message(message)
-        delivery = None if outgoing is None else self._views.delivery(outgoing.n, conversation.to)
-        answer = None if conversation.answer is None else self._views.entry(conversation.answer)
-        return show_query(conversation, delivery, answer)
+                    exchange, query = self._exchange(message)
+        return show_query(query, exchange)
+
+    def _exchange(self, message: MessageId) -> tuple[Exchange, KeepConversation]:
+        exchange = self._views.conversation(message)
+        if exchange is None or exchange.query is None:
+            raise not_found(
+                "looking for a query: there is none of this id", "give the id that was told when it was asked"
+            )
+        return exchange, exchange.query
 
     def _offered(self, entry: Entry) -> EntryShown:
         return show_entry(entry, again=entry.n <= self._offered_to)

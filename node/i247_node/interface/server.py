@@ -20,8 +20,8 @@ import structlog
 import uvicorn
 
 from i247_node.interface.routes import application
-from i247_node.interface.views_wanted import Views
 from i247_node.interface.switchboard import Asked, Switchboard
+from i247_node.views import Views
 from i247_protocol.errors import CallerFault, WorldFault
 
 

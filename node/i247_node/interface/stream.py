@@ -27,7 +27,7 @@ class NewsStream(Response):
         del self.headers["content-length"]
         self._switchboard = switchboard
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Send until it is over."""
         with self._switchboard.following() as follower:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

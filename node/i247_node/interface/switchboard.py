@@ -41,7 +41,7 @@ class Switchboard:
         self._leave = engine.follow(self._moved_elsewhere)
 
     async def command(self, command: Command) -> Accepted:
-        """Return the node's acceptance; raise CallerFault when it declines, TimeoutError when it does not answer."""
+        """Return the node's acceptance; raise CallerFault when it declines, or is silent."""
         answer = await self._ask(command)
         if not isinstance(answer, Accepted):
             raise TypeError("a command is accepted or declined")
@@ -93,8 +93,11 @@ class Switchboard:
                 answer.set_result(one)
 
         self._engine.ask(command, lambda one: self._in_loop(settle, one))
-        async with asyncio.timeout(ANSWER_S):
-            settled = await answer
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                settled = await answer
+        except TimeoutError:
+            raise EngineSilent from None
         if isinstance(settled, Declined):
             raise settled.fault
         return settled
@@ -138,8 +141,12 @@ class EngineSilent(CallerFault):
     """The engine did not answer in time; whether the command is carried out is not known."""
 
     def __init__(self) -> None:
-        super().__init__("asking the node: it does not answer", "see its log and its disk; look in the outbox before asking anew")
+        super().__init__(
+            "asking the node: it does not answer", "see its log and its disk; look in the outbox before asking anew"
+        )
 
+
+T = TypeVar("T")
 
 ENDED: Final = frozenset({ConversationState.ANSWERED, ConversationState.REFUSED, ConversationState.EXPIRED})
 ANSWER_S: Final = 30.0

@@ -22,9 +22,20 @@ from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Ask, Bounce, Busy, Custody, Fate, Known, Pair, Parcel, Put, Returned, Role, Told
 from i247_protocol.header import parse_header
-from i247_protocol.limits import BUSY_RETRY_MS, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
+from i247_protocol.limits import BUSY_RETRY_MS, EXPIRED_ROWS_IN_TURN_MAX, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
 from i247_protocol.machine import Claim, Effect, Forward, Persist
-from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, MonoMs, Now, WallMs, expiry_wall
+from i247_protocol.names import (
+    MINUTE_MS,
+    EnvelopeId,
+    HubName,
+    KeyId,
+    MemberCode,
+    Minutes,
+    MonoMs,
+    Now,
+    WallMs,
+    expiry_wall,
+)
 from i247_protocol.priority import Lane, lane_of
 from i247_protocol.reasons import Reason
 
@@ -96,6 +107,16 @@ class Carriage:
             if mailbox.paused_until and mailbox.paused_until <= now.mono:
                 mailbox.paused_until = MonoMs(0)
                 yield from self._deliver(mailbox, now)
+
+    def expire(self, now: Now) -> Iterator[Effect]:
+        """Forget what has expired for places that are not connected; the others find it when they deliver."""
+        for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
+            lane = lane_of(row.prio)
+            if self._connections.outward(row.hop.text, lane) is None:
+                self._refuse(Reason.EXPIRED)
+                self._mailbox(row.hop, lane).expired_on_disk(row.prio)
+                yield Persist(Forget(row.seq))
+        self._room.used = self._memory.used_bytes()
 
     def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
         """Yield for each next place and lane how many rows wait and whether it is connected."""

@@ -253,6 +253,7 @@ class HubMachine:
         for connection in self.connections:
             yield from self._look_after(connection, now)
         yield from self._carriage.time_passed(now)
+        yield from self._carriage.expire(now)
         if self._ticks % MINUTE_TICKS == 0:
             yield from self._look_again_who_speaks(now)
             yield Persist(DropExpired(Minutes(now.wall // MINUTE_MS)))

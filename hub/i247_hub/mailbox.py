@@ -37,6 +37,11 @@ class Mailbox:
         """Learn at start that `rows` rows lie in the store."""
         self._queues[prio].on_disk += rows
 
+    def expired_on_disk(self, prio: Priority) -> None:
+        """Learn that a row which lies in the store alone was removed there."""
+        queue = self._queues[prio]
+        queue.on_disk = max(0, queue.on_disk - 1)
+
     def wanted_page(self) -> tuple[Priority, int] | None:
         """Return the priority and the `seq` after which rows should be paged in, or None when enough are here."""
         for prio, queue in self._queues.items():

@@ -149,6 +149,10 @@ class HubMemory(Protocol):
         """Return the rows of one envelope, in order (bodies may be left empty)."""
         ...
 
+    def expired(self, minute: Minutes, limit: int) -> Sequence[Held]:
+        """Return at most `limit` held rows that expired at or before a minute (bodies may be left empty)."""
+        ...
+
     def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
         """Return who took this envelope for this recipient, the newest, or None."""
         ...

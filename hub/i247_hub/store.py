@@ -30,7 +30,7 @@ from i247_hub.records import (
 )
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
-from i247_protocol.names import EnvelopeId, HubName, MemberCode
+from i247_protocol.names import EnvelopeId, HubName, MemberCode, Minutes
 from i247_protocol.priority import Priority
 
 
@@ -136,6 +136,25 @@ class HubStore:
                 _wraps(w),
             )
             for seq, name, queue, to, exp, hops, source, w in self._db.rows(_HELD, (_short(envelope), envelope))
+        ]
+
+    def expired(self, minute: Minutes, limit: int) -> Sequence[Held]:
+        """Return at most `limit` held rows that expired at or before a minute; headers and bodies are left empty."""
+        return [
+            Held(
+                seq,
+                _hop(name),
+                envelope,
+                _members(to),
+                Priority(queue % QUEUES),
+                exp,
+                hops,
+                source,
+                b"",
+                b"",
+                _wraps(w),
+            )
+            for seq, name, queue, envelope, to, exp, hops, source, w in self._db.rows(_EXPIRED, (minute, limit))
         ]
 
     def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
@@ -279,6 +298,7 @@ LAYOUT: Final = Layout(
         ) STRICT;
         CREATE INDEX held_by_queue ON held (queue, seq, size);
         CREATE INDEX held_by_envelope ON held (short);
+        CREATE INDEX held_by_expiry ON held (exp);
         CREATE TABLE owed (
             n INTEGER PRIMARY KEY,
             short INTEGER NOT NULL,
@@ -313,6 +333,11 @@ _HELD: Final = """
     SELECT seq, name, queue, recipients, exp, hops, source, wraps
     FROM held CROSS JOIN places ON places.n = queue / 4
     WHERE short = ? AND envelope = ? ORDER BY seq
+"""
+_EXPIRED: Final = """
+    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps
+    FROM held CROSS JOIN places ON places.n = queue / 4
+    WHERE exp <= ? ORDER BY exp LIMIT ?
 """
 _HANDED_CREATE: Final = """
     CREATE TABLE {table} (

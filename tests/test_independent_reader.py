@@ -37,7 +37,9 @@ CODEC, STATEMENTS, FRAMES, ENVELOPES = (
     json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
     for name in ("codec", "statements", "frames", "envelopes")
 )
-SECRETS = {code: {epoch_secret(code).kid: epoch_secret(code).secret} for code in make_envelopes.MEMBERS.split()}
+SECRETS: dict[str, dict[bytes, bytes]] = {
+    code: {epoch_secret(code).kid: epoch_secret(code).secret} for code in make_envelopes.MEMBERS.split()
+}
 AUTHORS = {"BQ": SIGNER.public}
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 
@@ -54,7 +56,7 @@ def bytes_of(value: Any) -> Any:
             return value
 
 
-def by_name(cases: list[dict[str, Any]], *, good: bool) -> Any:
+def by_name(cases: list[dict[str, Any]], *, good: bool) -> pytest.MarkDecorator:
     chosen = [case for case in cases if ("reason" not in case) is good]
     assert chosen
     return pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in chosen])

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
+from typing import TypeVar
 
-from keys.repository import Repository, key
+from tests.keys.repository import Repository, key
 
 from i247_hub.machine import HubMachine
 from i247_hub.store import HubStore
+from i247_keys.trust import Trust
 from i247_node.commands import AskQuestion, Command, ConfirmEntry, PublishNotice, WriteLetter
 from i247_node.machine import NodeMachine
 from i247_node.policy import Policy
@@ -37,6 +39,7 @@ from i247_protocol.pump import Pump
 from i247_protocol.queries import Criteria, TravelDocument
 
 LATENCY_MS = 10
+N = TypeVar("N")
 
 
 def entropy(seed: int, purpose: str) -> Callable[[int], bytes]:
@@ -207,7 +210,7 @@ class World:
         for name in names:
             self._turn(self.programs[name], [DirectoryGiven(self.trust.to_bytes())])
 
-    def news(self, code: str, kind: type) -> list[object]:
+    def news(self, code: str, kind: type[N]) -> list[N]:
         return [one for one in self.programs[code].news if isinstance(one, kind)]
 
     # Time.
@@ -217,7 +220,7 @@ class World:
         return Now(MonoMs(self.mono), WallMs(self.start + self.mono))
 
     @property
-    def trust(self):  # type: ignore[no-untyped-def]
+    def trust(self) -> Trust:
         return self.repository.trust
 
     def run(self, ms: int) -> None:

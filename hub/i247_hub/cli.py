@@ -2,43 +2,31 @@
 
 Says what was found on stdout, or as JSON with --json; faults on stderr as `error:` and `hint:`. Exit codes: 0 well,
 1 failed, 2 wrong usage, 3 it works but needs looking after. What a hub needs is decided in `preparation`, what it
-does in `daemon`. docs/operations.md.
+does in `daemon`. docs/operating.md.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
-from i247_hub.config import CONFIG_FILE, first_config, parse_endpoint, read_config
-from i247_hub.daemon import make_log, run_hub
+from i247_edges.logs import start_logs
+from i247_edges.terminal import DEGRADED, FAILED, OK, Commands, emit, json_option, plain, table, when
+from i247_hub.config import CONFIG_FILE, find_config, first_config, load_config, parse_endpoint
+from i247_hub.daemon import run_hub
 from i247_hub.preparation import Finding, Grade, findings
 from i247_hub.status import Snapshot, ask
 from i247_keys import ceremony_files as files
 from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_from_file
 from i247_protocol.errors import CallerFault, PeerFault, WorldFault
-from i247_protocol.names import HubName, WallMs, parse_hub
+from i247_protocol.names import HubName, parse_hub
 
 Command = Callable[..., None]
-
-
-class _Program(click.Group):
-    """A group that tells faults of this project as `error:` and `hint:`."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own type
-        try:
-            return super().invoke(ctx)
-        except (CallerFault, WorldFault) as fault:
-            click.echo(f"error: {fault.doing}", err=True)
-            click.echo(f"hint: {fault.hint}", err=True)
-            raise click.exceptions.Exit(FAILED) from None
 
 
 def _examples(*lines: str) -> Callable[[Command], Command]:
@@ -52,13 +40,13 @@ def _examples(*lines: str) -> Callable[[Command], Command]:
     return added
 
 
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands)
 @click.version_option(package_name="i247")
 @_examples(
-    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247-hub",
-    "i247-hub check --config /etc/i247-hub/hub.toml",
-    "i247-hub run --config /etc/i247-hub/hub.toml",
-    "i247-hub status --config /etc/i247-hub/hub.toml",
+    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247",
+    "i247-hub check --config /etc/i247/hub.toml",
+    "i247-hub run --config /etc/i247/hub.toml",
+    "i247-hub status --config /etc/i247/hub.toml",
 )
 def main() -> None:
     """Run a regional hub, which carries everybody's mail and can read nobody's."""
@@ -69,11 +57,8 @@ _config = click.option(
     "-c",
     "path",
     type=click.Path(path_type=Path),
-    default=Path(CONFIG_FILE),
-    show_default=True,
-    help="The hub's configuration.",
+    help="The hub's configuration.  [default: hub.toml here, then in /etc/i247]",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @main.command()
@@ -109,9 +94,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     show_default=True,
     help="What a guess at the passphrase costs. `min` protects nothing; it is for demonstrations.",
 )
-@_json
+@json_option
 @_examples(
-    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247-hub",
+    "i247-hub init lyon --region Europe --endpoint tcp://hub.example:7247 --dir /etc/i247",
     "i247-hub init test --region Nowhere --endpoint tcp://127.0.0.1:7247 --dir test --kdf min",
 )
 def init(
@@ -128,41 +113,35 @@ def init(
 ) -> None:
     """Set up the hub NAME. Makes keys, request and configuration, and never overwrites anything."""
     hub = _hub(name)
-    config_path, request = folder / CONFIG_FILE, folder / f"{hub}{files.REQUEST_SUFFIX}"
-    secret = folder / PASSPHRASE_FILE if passphrase_file is None else passphrase_file.absolute()
+    config_path, keys, request = folder / CONFIG_FILE, folder / KEYS, folder / f"{hub}{files.REQUEST_SUFFIX}"
+    own = folder / PASSPHRASE_FILE if passphrase_file is None else None
+    secret = own or (passphrase_file or Path()).absolute()
     text = first_config(
         hub,
-        listen or tuple(_listen_for(endpoint) for endpoint in endpoints),
-        PASSPHRASE_FILE if passphrase_file is None else str(secret),
-        pin,
+        listen=list(listen or map(_listen_for, endpoints)),
+        passphrase_file=PASSPHRASE_FILE if own else str(secret),
+        pin=pin,
     )
-    _require_absent(
-        config_path,
-        request,
-        folder / files.IDENTITY_FILE,
-        folder / files.LINK_FILE,
-        *([secret] if passphrase_file is None else []),
-    )
+    _require_absent(config_path, keys / files.IDENTITY_FILE, keys / files.LINK_FILE, request, *([own] if own else []))
     files.make_folder(folder)
-    _write_new(config_path, text)
     try:
-        read_config(config_path)  # whatever is wrong with a value is told before a key is made
-        if passphrase_file is None:
-            _write_new(secret, os.urandom(PASSPHRASE_RANDOM_BYTES).hex() + "\n")
+        _write_new(config_path, text)
+        network = load_config(config_path).network_file  # a value that is wrong is told before a key is made
+        if own:
+            _write_new(own, os.urandom(PASSPHRASE_RANDOM_BYTES).hex() + "\n")
         cost = {"moderate": MODERATE, "interactive": INTERACTIVE, "min": LEAST}[kdf]
-        _make_keys(folder, hub, region, endpoints, passphrase_from_file(secret), cost)
+        _make_keys(keys, hub, region, endpoints, passphrase_from_file(secret), cost).replace(request)
     except BaseException:
-        if not (folder / files.IDENTITY_FILE).exists():
-            for path in (config_path, *([secret] if passphrase_file is None else [])):
+        if not keys.exists():
+            for path in (config_path, *([own] if own else [])):
                 path.unlink(missing_ok=True)
         raise
     if kdf == "min":
         click.echo("note: --kdf min: these keyfiles can be guessed at full speed; for demonstrations only", err=True)
-    network = read_config(config_path).network_file
     _say(
         as_json,
-        {"hub": hub, "config": str(config_path), "request": str(request), "passphrase_file": str(secret)},
-        f"wrote {config_path}, the keys beside it, and {request}",
+        {"hub": hub, "config": config_path, "request": request, "passphrase_file": secret},
+        f"wrote {config_path}, the keys in {keys}, and {request}",
         "next:",
         f"  1. keep a copy of {secret} away from this machine: without it the keys are lost",
         f"  2. send {request} to the Secretariat",
@@ -175,60 +154,65 @@ def init(
 
 @main.command()
 @_config
-@_json
-@click.pass_context
-@_examples("i247-hub check --config /etc/i247-hub/hub.toml")
-def check(ctx: click.Context, path: Path, as_json: bool) -> None:
+@json_option
+@_examples("i247-hub check --config /etc/i247/hub.toml")
+def check(path: Path | None, as_json: bool) -> int:
     """Find what is wrong before a start. Exit code 3: it would run, but needs looking after."""
-    found = list(findings(read_config(path)))
-    worst = max((EXITS[one.grade] for one in found), key=(0, DEGRADED, FAILED).index)
-    _say(as_json, {"exit": worst, "findings": msgspec.to_builtins(found)}, *_finding_lines(found))
-    ctx.exit(worst)
+    found = list(findings(load_config(find_config(path))))
+    worst = max((EXITS[one.grade] for one in found), key=(OK, DEGRADED, FAILED).index)
+    _say(as_json, {"exit": worst, "findings": found}, *_finding_lines(found))
+    return worst
 
 
 @main.command()
 @_config
-@_examples("i247-hub run --config /etc/i247-hub/hub.toml")
-def run(path: Path) -> None:
-    """Run the hub. SIGTERM or SIGINT ends it, SIGHUP reads the network file again; the log goes to stderr."""
-    config = read_config(path)
-    run_hub(config, make_log(config, sys.stderr))
+@_examples("i247-hub run --config /etc/i247/hub.toml")
+def run(path: Path | None) -> None:
+    """Run the hub. SIGTERM or SIGINT ends it, SIGHUP reads the network file again."""
+    config = load_config(find_config(path))
+    log = config.settings.log
+    run_hub(config, start_logs("i247-hub", form=log.form, level=log.level, file=log.file))
 
 
 @main.command()
 @_config
-@_json
-@click.pass_context
+@json_option
 @_examples(
-    "i247-hub status --config /etc/i247-hub/hub.toml",
+    "i247-hub status --config /etc/i247/hub.toml",
     "i247-hub status --json | jq .counters",
 )
-def status(ctx: click.Context, path: Path, as_json: bool) -> None:
+def status(path: Path | None, as_json: bool) -> int:
     """Ask the running hub how it does. Exit code 3: it works, but needs looking after."""
-    found = ask(read_config(path).status_socket)
-    value = {**msgspec.to_builtins(found), "troubles": found.troubles}
+    found = ask(load_config(find_config(path)).status_socket)
+    value = {**plain(found), "troubles": found.troubles}
     del value["mailboxes"]
     _say(as_json, value, *_status_lines(found))
-    if found.troubles:
-        ctx.exit(DEGRADED)
+    return DEGRADED if found.troubles else OK
 
 
 @main.command()
 @_config
-@_json
-@_examples("i247-hub mailboxes --config /etc/i247-hub/hub.toml")
-def mailboxes(path: Path, as_json: bool) -> None:
+@json_option
+@_examples("i247-hub mailboxes --config /etc/i247/hub.toml")
+def mailboxes(path: Path | None, as_json: bool) -> None:
     """Show how many wait for whom. Express carries control and urgent, bulk the rest."""
-    found = ask(read_config(path).status_socket)
-    _say(as_json, {"mailboxes": msgspec.to_builtins(found.mailboxes)}, *_mailbox_lines(found))
+    found = ask(load_config(find_config(path)).status_socket).mailboxes
+    if as_json:
+        emit({"mailboxes": found}, as_json)
+    elif found:
+        table(("for", "express", "bulk", "connected"), [msgspec.structs.astuple(box) for box in found])
+    else:
+        click.echo("nothing waits")
 
 
 # --- parts ---
 
 
 def _say(as_json: bool, value: dict[str, Any], *lines: str) -> None:
-    for line in [msgspec.json.encode(value).decode()] if as_json else lines:
-        click.echo(line)
+    if as_json:
+        emit(value, as_json)
+    else:
+        click.echo("\n".join(lines))
 
 
 def _finding_lines(found: list[Finding]) -> list[str]:
@@ -243,9 +227,9 @@ def _finding_lines(found: list[Finding]) -> list[str]:
 def _status_lines(found: Snapshot) -> list[str]:
     percent = 100 * found.store_bytes // found.store_bytes_max
     waiting = sum(box.express + box.bulk for box in found.mailboxes)
-    pulse = "no pulse yet" if found.pulse_expires is None else f"pulse good until {_instant(found.pulse_expires)}"
+    pulse = "no pulse yet" if found.pulse_expires is None else f"pulse good until {when(found.pulse_expires)}"
     return [
-        f"hub        {found.name}, i247 {found.version}, process {found.pid}, since {_instant(found.started)}",
+        f"hub        {found.name}, i247 {found.version}, process {found.pid}, since {when(found.started)}",
         f"listens    {' '.join(found.endpoints)}",
         f"directory  roster {found.roster}, {found.health}, {pulse}",
         f"members    {len(found.members_connected)} connected  {' '.join(found.members_connected)}".rstrip(),
@@ -255,20 +239,6 @@ def _status_lines(found: Snapshot) -> list[str]:
         *(f"counted    {count:>10}  {name}" for name, count in found.counters.items() if count),
         *(f"trouble    {trouble}" for trouble in found.troubles),
     ]
-
-
-def _mailbox_lines(found: Snapshot) -> list[str]:
-    if not found.mailboxes:
-        return ["nothing waits"]
-    rows = [
-        f"{box.place:<32} {box.express:>10} {box.bulk:>10}  {'yes' if box.is_connected else 'no'}"
-        for box in found.mailboxes
-    ]
-    return [f"{'for':<32} {'express':>10} {'bulk':>10}  connected", *rows]
-
-
-def _instant(wall: int) -> str:
-    return datetime.fromtimestamp(WallMs(wall) / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _size(count: float) -> str:
@@ -299,9 +269,9 @@ def _listen_for(endpoint: str) -> str:
 
 def _make_keys(
     folder: Path, hub: HubName, region: str, endpoints: tuple[str, ...], passphrase: bytes, cost: Cost
-) -> None:
+) -> Path:
     try:
-        files.make_hub_keys(folder, hub, region, endpoints, passphrase, cost)
+        return files.make_hub_keys(folder, hub, region, endpoints, passphrase, cost)
     except PeerFault:
         raise CallerFault("making the request", "give a short region and at most a few endpoints") from None
 
@@ -323,10 +293,9 @@ def _write_new(path: Path, text: str) -> None:
         raise WorldFault(f"writing {path}", f"{error.strerror}: check that the folder may be written") from None
 
 
-FAILED: Final = 1
-DEGRADED: Final = 3
-EXITS: Final = {Grade.OK: 0, Grade.DEGRADED: DEGRADED, Grade.WRONG: FAILED}
+EXITS: Final = {Grade.OK: OK, Grade.DEGRADED: DEGRADED, Grade.WRONG: FAILED}
 KIB: Final = 1_024
+KEYS: Final = "keys"
 PASSPHRASE_FILE: Final = "passphrase"  # noqa: S105  a file's name
 PASSPHRASE_RANDOM_BYTES: Final = 16
 

@@ -2,7 +2,7 @@
 
 Decides only when to look at what is outside the sockets: the network file, signals, the moment for a snapshot. A fault
 of the disk ends the daemon at once: nothing more is said, and the next start recovers from what was saved. The log
-names members, hubs, reasons and numbers, never a message. Edge. docs/operations.md.
+names members, hubs, reasons and numbers, never a message. Edge. docs/operating.md.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import structlog
 
 from i247_edges.clock import read_clocks
+from i247_edges.logs import Level
 from i247_hub import metrics, status
-from i247_hub.config import HubConfig
+from i247_hub.config import MIB, HubConfig
 from i247_hub.machine import HubMachine
 from i247_hub.preparation import Publics, believe, open_store, read_network_file, require_listed, unlock
 from i247_hub.sockets import HubSockets
@@ -48,31 +49,14 @@ def run_hub(config: HubConfig, log: Log) -> None:
         trust = believe(config, store, read_clocks().wall)
         require_listed(config, secrets.publics, trust.directory)
         machine = HubMachine(
-            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.store_bytes_max
+            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.settings.store_mib_max * MIB
         )
-        sockets = stack.enter_context(closing(HubSockets(secrets.link, config.listen)))
+        sockets = stack.enter_context(closing(HubSockets(secrets.link, config.settings.listen)))
         hub = Hub(config, machine, store, sockets, secrets.publics, log)
         for window in _windows(config, hub):
             stack.enter_context(closing(window))
         stack.enter_context(_signals_to(hub))
         hub.run()
-
-
-def make_log(config: HubConfig, stream: IO[str]) -> Log:
-    """Return a log that writes lines to `stream`, and that no reader can bring to a halt by going away."""
-    last: Any = structlog.processors.JSONRenderer()
-    if config.log_format == "text":
-        last = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
-    log: Log = structlog.wrap_logger(
-        _Lines(stream),
-        wrapper_class=structlog.make_filtering_bound_logger(config.log_level),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            last,
-        ],
-    )
-    return log
 
 
 class Hub:
@@ -108,7 +92,8 @@ class Hub:
     def run(self) -> None:
         """Take turns until `stop`."""
         self._pump.perform(self._machine.start(read_clocks()))
-        self._log.info(
+        self._note(
+            Level.INFO,
             "started",
             hub=self._config.name,
             version=VERSION,
@@ -125,7 +110,7 @@ class Hub:
             if given or now.mono >= self._look_at:
                 self._look(now)
         _tell_systemd("STOPPING=1")
-        self._log.info("stopped", signal=signal.Signals(self._stop_signal).name)
+        self._note(Level.INFO, "stopped", signal=signal.Signals(self._stop_signal).name)
 
     def stop(self, number: int) -> None:
         """End the loop after its present turn; safe in a signal's handler."""
@@ -144,12 +129,17 @@ class Hub:
             case Dial(peers):
                 self._sockets.dial(peers)
             case _:
-                self._log.error("news that no edge takes", kind=type(news).__name__)
+                self._note(Level.ERROR, "news that no edge takes", kind=type(news).__name__)
 
     def _patience_ms(self) -> int:
         deadline = self._pump.next_deadline()
         until = self._look_at if deadline is None else min(deadline, self._look_at)
         return max(0, until - read_clocks().mono)
+
+    def _note(self, level: Level, event: str, **fields: object) -> None:
+        # A log that cannot be written is no reason to stop carrying mail.
+        with suppress(OSError, ValueError):
+            getattr(self._log, level.value)(event, **fields)
 
     # The network file.
 
@@ -161,7 +151,7 @@ class Hub:
         try:
             data = read_network_file(self._config.network_file)
         except WorldFault as fault:
-            self._log.warning("network file not read", error=fault.doing, hint=fault.hint)
+            self._note(Level.WARNING, "network file not read", error=fault.doing, hint=fault.hint)
             return []
         return [] if data is None else [DirectoryGiven(data)]
 
@@ -172,8 +162,7 @@ class Hub:
         self._tell_directory(now)
         before, after = self.snapshot, self._taken(now)
         self.snapshot = after
-        if (after.members_connected, after.hubs_connected) != _connected(before):
-            self._log.info("connected", members=",".join(after.members_connected), hubs=",".join(after.hubs_connected))
+        self._tell_connected(set() if before is None else _connected(before), _connected(after))
         if before is not None and before.troubles == after.troubles != self._told:
             self._tell_troubles(after.troubles)
         if now.mono >= self._count_at:
@@ -185,26 +174,35 @@ class Hub:
         trust = self._machine.trust
         if trust is not self._trust:
             self._trust = trust
-            self._log.info("newer directory", roster=trust.directory.version, health=trust.health(now.wall).value)
+            self._note(
+                Level.INFO, "newer directory", roster=trust.directory.version, health=trust.health(now.wall).value
+            )
         counts = self._machine.counters.snapshot()
         refused = {name: count for name, count in counts.items() if name.startswith(DIRECTORY) and name != NEWER}
         for name, count in refused.items():
             if count != self._refused.get(name):
-                self._log.warning("directory refused", reason=name.removeprefix(DIRECTORY))
+                self._note(Level.WARNING, "directory refused", reason=name.removeprefix(DIRECTORY))
         self._refused = refused
+
+    def _tell_connected(self, before: set[str], after: set[str]) -> None:
+        for event, names in (("connected", after - before), ("disconnected", before - after)):
+            if names:
+                self._note(Level.INFO, event, count=len(names), names=" ".join(sorted(names)))
 
     def _tell_troubles(self, troubles: list[str]) -> None:
         for trouble in troubles:
-            self._log.warning("degraded", trouble=trouble)
+            self._note(Level.WARNING, "degraded", trouble=trouble)
         if not troubles:
-            self._log.info("well again")
+            self._note(Level.INFO, "well again")
         self._told = troubles
 
     def _tell_counts(self, counted: Counter[str]) -> None:
         new = counted - self._counted
         self._counted = counted
         if new:
-            self._log.info("counted", **{name.translate(_TO_FIELDS): count for name, count in sorted(new.items())})
+            self._note(
+                Level.INFO, "counted", **{name.translate(_TO_FIELDS): count for name, count in sorted(new.items())}
+            )
 
     def _taken(self, now: Now) -> Snapshot:
         trust = self._machine.trust
@@ -226,7 +224,7 @@ class Hub:
             hubs_connected=tuple(sorted(self._machine.connections.reachable_hubs())),
             hubs_known=sum(row.name != self._config.name for row in directory.hubs),
             store_bytes=self._store.used_bytes(),
-            store_bytes_max=self._config.store_bytes_max,
+            store_bytes_max=self._config.settings.store_mib_max * MIB,
             mailboxes=tuple(self._mailboxes()),
             counters=_summed(self._machine.counters.snapshot(), self._sockets.counters.snapshot()),
         )
@@ -262,20 +260,6 @@ def _signals_to(hub: Hub) -> Iterator[None]:
             signal.signal(number, act)
 
 
-class _Lines:
-    """Where log lines go; a reader that has gone away is no reason to stop carrying mail."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def msg(self, line: str) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
-
-    debug = info = warning = warn = error = critical = msg
-
-
 def _forbid_core_dumps() -> None:
     # A dump of this process would hold its keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -300,8 +284,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _connected(one: Snapshot | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return ((), ()) if one is None else (one.members_connected, one.hubs_connected)
+def _connected(one: Snapshot) -> set[str]:
+    return {*one.members_connected, *one.hubs_connected}
 
 
 def _summed(*counts: dict[str, int]) -> dict[str, int]:

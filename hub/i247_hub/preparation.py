@@ -2,7 +2,7 @@
 
 The daemon prepares and stops at the first thing that is wrong; `i247-hub check` asks the same questions one by one
 and tells all answers. A directory that has expired is no reason not to start: newer documents come from members and
-other hubs. Edge. docs/operations.md.
+other hubs. Edge. docs/operating.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final
 
 from i247_edges.clock import read_clocks
 from i247_edges.link import link_key
+from i247_edges.terminal import explain
 from i247_hub.config import ANY, HubConfig, parse_endpoint
 from i247_hub.records import KeepDirectory
 from i247_hub.status import ask
@@ -62,10 +63,10 @@ class Publics:
 
 def unlock(config: HubConfig) -> Secrets:
     """Open both keyfiles; takes a second, and the memory that the passphrase costs."""
-    passphrase = _passphrase(config)
+    keys, passphrase = config.settings.keys, _passphrase(config)
     return Secrets(
-        Identity(read_keyfile(config.identity, use=IDENTITY, passphrase=passphrase)),
-        read_keyfile(config.link, use=LINK, passphrase=passphrase),
+        Identity(read_keyfile(keys.identity, use=IDENTITY, passphrase=passphrase)),
+        read_keyfile(keys.link, use=LINK, passphrase=passphrase),
     )
 
 
@@ -190,8 +191,8 @@ def _examine_keys(config: HubConfig) -> str:
 
 
 def _examine_passphrase(config: HubConfig) -> str:
-    if config.passphrase_credential is not None and CREDENTIALS not in os.environ:
-        return f"systemd gives it to the daemon as {config.passphrase_credential}; not tried here"
+    if config.settings.keys.credential is not None and CREDENTIALS not in os.environ:
+        return f"systemd gives it to the daemon as {config.settings.keys.credential}; not tried here"
     if unlock(config).publics != _claimed(config):
         raise WorldFault("comparing the keyfiles with what they claim", "restore them from a backup")
     return "it opens both keyfiles"
@@ -239,7 +240,7 @@ def _examine_store(config: HubConfig) -> str:
 
 
 def _examine_addresses(config: HubConfig) -> str:
-    for endpoint in config.listen:
+    for endpoint in config.settings.listen:
         host, port = parse_endpoint(endpoint)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as one:
@@ -250,16 +251,17 @@ def _examine_addresses(config: HubConfig) -> str:
             except OSError as error:
                 hint = "see who listens there by `ss -ltnp`; stop that program, or change `listen`"
                 raise WorldFault(f"listening at {endpoint}: {error.strerror}", hint) from None
-    return f"free: {' '.join(config.listen)}"
+    return f"free: {' '.join(config.settings.listen)}"
 
 
 # --- parts ---
 
 
 def _passphrase(config: HubConfig) -> bytes:
-    if config.passphrase_file is not None:
-        return passphrase_from_file(config.passphrase_file)
-    name = config.passphrase_credential or ""
+    keys = config.settings.keys
+    if keys.passphrase_file is not None:
+        return passphrase_from_file(keys.passphrase_file)
+    name = keys.credential or ""
     directory = os.environ.get(CREDENTIALS)
     if directory is None:
         raise CallerFault(
@@ -269,7 +271,8 @@ def _passphrase(config: HubConfig) -> bytes:
 
 
 def _claimed(config: HubConfig) -> Publics:
-    return Publics(read_public(config.identity, use=IDENTITY), read_public(config.link, use=LINK))
+    keys = config.settings.keys
+    return Publics(read_public(keys.identity, use=IDENTITY), read_public(keys.link, use=LINK))
 
 
 def _known(config: HubConfig) -> Trust:
@@ -292,7 +295,8 @@ def _followed(config: HubConfig, data: bytes | None, wall: WallMs) -> Trust:
     try:
         return replay(data, pin, wall)
     except PeerFault as fault:
-        raise CallerFault(doing, _hint(fault.reason)) from None
+        told = explain(fault)
+        raise CallerFault(f"{doing}: {told.error}", told.hint) from None
 
 
 def _extended(held: Trust, data: bytes | None, wall: WallMs) -> Trust:
@@ -323,21 +327,8 @@ def _pin(config: HubConfig) -> bytes:
     return config.pin
 
 
-def _hint(reason: Reason) -> str:
-    return _HINTS.get(reason, f"it is damaged ({reason}): get it again")
-
-
 IDENTITY: Final = "identity"
 LINK: Final = "link"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 
 _NO_FILE: Final = "get it from the Secretariat or any member, and lay it there"
-_HINTS: Final = {
-    Reason.WRONG_PIN: "it is of another network, or the pin was mistyped: compare the pin with its source",
-    Reason.FORKED: "two different documents of one version are signed: keep both files and raise the alarm",
-    Reason.CHAIN_BROKEN: "documents in between are missing: get the whole network file",
-    Reason.TOO_FEW_SIGNATURES: "too few keyholders have signed it: get it again, and tell the Secretariat",
-    Reason.NOT_JUSTIFIED: "it changes a member's row without right: keep it, and raise the alarm",
-    Reason.FUTURE_DATED: "this machine's clock is behind: set it",
-    Reason.UNKNOWN_VERSION: "it was written by a newer version of this program: update this one",
-}

@@ -6,12 +6,11 @@ Whether anything in it is believed is for the machine. docs/protocol.md 8.7.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
+from i247_node.preparation import read_network_file
 from i247_protocol.errors import WorldFault
-from i247_protocol.limits import NETWORK_FILE_BYTES_MAX
 from i247_protocol.names import MonoMs
 
 
@@ -42,19 +41,6 @@ class DirectoryWatch:
     def look_again(self) -> None:
         """Let the next look read the file, whether it has changed or not."""
         self._seen, self._next = None, MonoMs(0)
-
-
-def read_network_file(path: Path) -> bytes:
-    """Return the bytes of a network file; raise WorldFault when it cannot be read or is too large."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123  bounded reading
-            data = file.read(NETWORK_FILE_BYTES_MAX + 1)
-    except OSError as fault:
-        hint = "get it from the Secretariat, or name its path as `network_file`"
-        raise WorldFault(f"reading the network file {path}: {os.strerror(fault.errno or 0)}", hint) from None
-    if len(data) > NETWORK_FILE_BYTES_MAX:
-        raise WorldFault(f"reading the network file {path}: it is too large", "get a fresh one from the Secretariat")
-    return data
 
 
 LOOK_MS: Final = 2_000

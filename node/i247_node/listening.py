@@ -128,8 +128,8 @@ class Listener:
         """Judge once, under the directory held now, what had to wait for it."""
         taken = []
         for parcel in self._parked.pop(link.id, []):
-            if (yield from self._take(link, parcel, now, may_park=False)):
-                taken.append(Pair(envelope_id(parcel.header, parcel.body), (self._me,)))
+            if (yield from self._take(link, parcel, now, may_park=False)):  # no comprehension can yield from
+                taken.append(Pair(envelope_id(parcel.header, parcel.body), (self._me,)))  # noqa: PERF401
         if taken and link.session is not None:
             yield Claim(link.id, Custody(link.session.id, tuple(taken), None))
 

@@ -298,7 +298,7 @@ class NodeMemory(Protocol):
         ...
 
     def deliveries(self, state: DeliveryState, prio: Priority, after: int, limit: int) -> Sequence[Delivery]:
-        """Return at most `limit` deliveries in a state whose message has this priority and `n` > `after`, in order of n."""
+        """Return at most `limit` deliveries in a state, of messages with this priority and `n` > `after`, by n."""
         ...
 
     def waiting_for(self, recipient: MemberCode, state: DeliveryState, limit: int) -> Sequence[Delivery]:

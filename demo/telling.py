@@ -1,0 +1,91 @@
+"""Tell the story: who does what at which time, in plain text of at most 100 columns, with colours on a terminal alone."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, TextIO
+
+
+class Teller:
+    """Whoever tells the story to `out`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._is_coloured = out.isatty() and "NO_COLOR" not in os.environ
+        self._chapters = 0
+
+    def title(self, text: str) -> None:
+        """Begin the story."""
+        self._line(self._in(BOLD, text))
+
+    def chapter(self, text: str) -> None:
+        """Begin a part of it."""
+        self._chapters += 1
+        self._line()
+        self._line(self._in(BOLD, f"{self._chapters}. {text}"))
+
+    def prose(self, text: str) -> None:
+        """Explain what the listener is about to see, or has seen."""
+        for line in textwrap.wrap(text, WIDTH - len(MARGIN)):
+            self._line(MARGIN + line)
+
+    def event(self, who: str, text: str, *more: str, at: int | None = None) -> None:
+        """Tell what somebody does at an instant (ms since 1970), now unless told; `more` goes under it."""
+        for number, line in enumerate([*_wrapped(text), *more]):
+            head = f"{_clock(at)}  {who:<{WHO_WIDTH}}" if number == 0 else ""
+            self._line(f"{MARGIN}{self._in(COLOURS.get(who, BOLD), f'{head:<{HEAD_WIDTH}}')}{self._marked(line)}")
+
+    def quote(self, lines: Iterable[str]) -> None:
+        """Show what stands in a file or on a terminal, word for word."""
+        for line in lines:
+            self._line(self._in(DIM, f"{MARGIN}| {line}" if len(line) <= QUOTE_WIDTH else f"{MARGIN}| {_cut(line)}"))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Show rows under columns."""
+        cells = [list(columns), *(list(row) for row in rows)]
+        widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+        for number, row in enumerate(cells):
+            line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            self._line(f"{MARGIN}| {self._in(DIM, line) if number == 0 else line}")
+
+    def _marked(self, line: str) -> str:
+        """Make the words stand out that a listener looks for."""
+        for word, colour in OUTCOMES.items():
+            line = line.replace(f"**{word}**", self._in(colour, word))
+        return line
+
+    def _in(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._is_coloured and text.strip() else text
+
+    def _line(self, text: str = "") -> None:
+        print(text.rstrip(), file=self._out, flush=True)
+
+
+def _wrapped(text: str) -> list[str]:
+    # The marks around an outcome take no room on the screen, so a line with them may come out a little short.
+    return textwrap.wrap(text, TEXT_WIDTH)
+
+
+def _clock(at: int | None) -> str:
+    moment = datetime.now().astimezone() if at is None else datetime.fromtimestamp(at / 1000).astimezone()
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+
+
+def _cut(line: str) -> str:
+    return line[: QUOTE_WIDTH - 1] + "…"
+
+
+WIDTH: Final = 100
+MARGIN: Final = "   "
+WHO_WIDTH: Final = 11
+HEAD_WIDTH: Final = len("00:00:00.000") + 2 + WHO_WIDTH + 2
+TEXT_WIDTH: Final = WIDTH - len(MARGIN) - HEAD_WIDTH
+QUOTE_WIDTH: Final = WIDTH - len(MARGIN) - len("| ")
+
+BOLD: Final = "1"
+DIM: Final = "2"
+COLOURS: Final = {"France": "34", "Singapore": "35", "Brazil": "32", "Secretariat": "36", "lyon": "33", "singapore": "33"}
+OUTCOMES: Final = {"hit": "1;31", "no hit": "1;32", "refused": "1;33", "received": "1;32"}

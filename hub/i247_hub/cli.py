@@ -26,7 +26,7 @@ from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_fro
 from i247_protocol.errors import CallerFault, PeerFault, WorldFault
 from i247_protocol.names import HubName, parse_hub
 
-Command = Callable[..., None]
+Command = Callable[..., int | None]
 
 
 def _examples(*lines: str) -> Callable[[Command], Command]:

@@ -13,7 +13,7 @@ from i247_hub.admission import Caller
 from i247_protocol.frames import Hello, Role
 from i247_protocol.limits import SESSIONS_MAX
 from i247_protocol.machine import LinkId
-from i247_protocol.names import HubName
+from i247_protocol.names import HubName, Now
 from i247_protocol.priority import Lane
 from i247_protocol.session import Session
 
@@ -21,10 +21,11 @@ from i247_protocol.session import Session
 class Connection:
     """One link with a session on it."""
 
-    __slots__ = ("caller", "key", "lane", "link", "roster", "session")
+    __slots__ = ("began", "caller", "key", "lane", "link", "roster", "session")
 
-    def __init__(self, link: LinkId, key: bytes, caller: Caller, lane: Lane, session: Session) -> None:
+    def __init__(self, link: LinkId, key: bytes, caller: Caller, lane: Lane, session: Session, now: Now) -> None:
         self.link = link
+        self.began = now.mono
         self.key = key
         self.caller = caller
         self.lane = lane

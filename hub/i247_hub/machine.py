@@ -37,7 +37,7 @@ from i247_protocol.frames import (
     Role,
     parse_frame,
 )
-from i247_protocol.limits import MINUTE_TICKS, STORE_BYTES_MAX, TICK_MS, WINDOW_BYTES, WINDOW_MESSAGES
+from i247_protocol.limits import CLONE_ALARM_MS, MINUTE_TICKS, STORE_BYTES_MAX, TICK_MS, WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import (
     Claim,
     DirectoryGiven,
@@ -129,7 +129,7 @@ class HubMachine:
         name, lane = peer
         caller = Caller(Role.HUB, name, in_good_standing=True)
         session = Session(SessionId(self._entropy(8)), now, dialled=True)
-        self.connections.begun(Connection(link, row.link, caller, lane, session))
+        self.connections.begun(Connection(link, row.link, caller, lane, session, now))
         yield Claim(link, self._hello(session, lane, now))
 
     def _end(self, link: LinkId) -> None:
@@ -184,12 +184,14 @@ class HubMachine:
                 return
             self._end(link)
             session = Session(SessionId(hello.session), now, dialled=False)
-            connection = Connection(link, event.key, caller, hello.lane, session)
+            connection = Connection(link, event.key, caller, hello.lane, session, now)
             # A greeting claims nothing, and must be there before the first envelope, which may precede the commit.
             yield Forward(link, self._hello(session, hello.lane, now))
         replaced = self.connections.greeted(connection, hello)
         if replaced is not None:
             self.counters.add(f"link.{Reason.REPLACED.value}")
+            if now.mono - replaced.began < CLONE_ALARM_MS:
+                self.counters.add("alarm.cloned-node")
             self._carriage.closed(replaced)
         yield from self._desk.opened(connection, hello)
         yield from self._carriage.opened(connection, now)

@@ -99,19 +99,19 @@ class Engine:
         sockets: Sockets,
         *,
         look_up: Callable[[LookUp], None] | None = None,
-        watch: Callable[[MonoMs], bytes | None] | None = None,
+        look_around: Callable[[Now], Iterable[DirectoryGiven]] | None = None,
         clocks: Callable[[], Now] = read_clocks,
     ) -> None:
         """Drive `machine`.
 
-        `look_up` begins a look-up in a slow register and returns at once. `watch` is asked in every turn for
-        directory documents that somebody laid before this program since it was asked last.
+        `look_up` begins a look-up in a slow register and returns at once. `look_around` is called before every turn,
+        with all before it committed, for what it finds outside; it must not wait.
         """
         self.counters = Counters()
         self._machine = machine
         self._sockets = sockets
         self._look_up = look_up
-        self._watch = watch
+        self._look_around = look_around
         self._clocks = clocks
         self._pump: Pump[Event] = Pump(machine, journal, sockets, self._told)
         self._tokens = count(1)
@@ -181,7 +181,8 @@ class Engine:
             self._errands.popleft()()
         now = self._clocks()
         waiting = self._from_queue(max(COMMANDS_IN_TURN_MIN, EVENTS_IN_TURN_MAX - len(arrived)))
-        self._pump.turn(chain(arrived, self._given(now.mono), waiting), now)
+        found = () if self._look_around is None else self._look_around(now)
+        self._pump.turn(chain(arrived, found, waiting), now)
         self._hand_out()
 
     def run(self, *, begins: Callable[[], None] | None = None) -> None:
@@ -212,11 +213,6 @@ class Engine:
         return timeout_ms if deadline is None else max(0, min(timeout_ms, deadline - self._clocks().mono))
 
     # --- parts ---
-
-    def _given(self, mono: MonoMs) -> Iterator[Event]:
-        data = None if self._watch is None else self._watch(mono)
-        if data is not None:
-            yield DirectoryGiven(data)
 
     def _from_queue(self, events_max: int) -> Iterator[Event]:
         for _ in range(min(events_max, len(self._queue))):

@@ -285,7 +285,7 @@ class Outbox:
         if message is None or by not in message.to:
             self._counters.add("receipt.unknown")
             return
-        yield from self._move(message.n, by, state, now, reason=reason, receipt=proof)
+        yield from self._move(message.n, by, state, now, reason=reason, receipt=proof, message=message)
         self._inactive(Job(message, (by,)), (by,))
         if self._tries.pop(by, 0):
             self._patience.set(by, MonoMs(now.mono + PATIENCE_MS))
@@ -345,6 +345,7 @@ class Outbox:
         hub: HubName | None = None,
         reason: str | None = None,
         receipt: EvidenceId | None = None,
+        message: Outgoing | None = None,
     ) -> Iterator[Effect]:
         """Write the new state of one delivery; what the table does not allow changes nothing."""
         before = self._memory.delivery(n, member)
@@ -355,7 +356,7 @@ class Outbox:
         yield Persist(KeepDelivery(moved))
         if state in ENDED:
             self._counters.add(f"delivery.{state.value}")
-            message = self._memory.outgoing(n)
+            message = message or self._memory.outgoing(n)
             if message is not None:
                 yield Tell(DeliveryMoved(message.id, member, state, reason))
 

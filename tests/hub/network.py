@@ -130,7 +130,7 @@ class HubFolder:
     @property
     def key(self) -> bytes:
         passphrase = passphrase_from_file(self.folder / "passphrase")
-        return link_key(files.read_link_secret(self.folder / files.LINK_FILE, passphrase))
+        return link_key(files.read_link_secret(self.folder / "keys" / files.LINK_FILE, passphrase))
 
 
 class Daemon:

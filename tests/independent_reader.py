@@ -206,7 +206,7 @@ def padded_length(n: int) -> int:
     length = n + 1
     e = length.bit_length() - 1
     s = 0 if e == 0 else e.bit_length()
-    m = 2 ** max(0, e - s) - 1
+    m = (1 << max(0, e - s)) - 1
     return max(512, (length + m) // (m + 1) * (m + 1))
 
 
@@ -441,7 +441,8 @@ def _is_directory(value: list[Any]) -> bool:
     match value:
         case [int(version), bytes(pulse)]:
             return type(version) is int and version >= 1 and len(pulse) in (0, 32)
-    return False
+        case _:
+            return False
 
 
 # --- 8.6 keycards ---

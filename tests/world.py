@@ -2,17 +2,20 @@
 
 The machines, the pump and the stores are those of the daemons; only sockets, clocks, disks and entropy are
 replaced. A history is fixed by the seed and by what the test does to it.
+
+A test may cut wires, meddle with frames, speak on a link with any key (`Voice`), put a lying hub in the place of a
+real one (`pretend`), and let the authority publish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
 from typing import TypeVar
 
-from tests.keys.repository import Repository, key
+from tests.keys.repository import Repository, key, link
 
 from i247_hub.machine import HubMachine
 from i247_hub.store import HubStore
@@ -20,9 +23,13 @@ from i247_keys.trust import Trust
 from i247_node.commands import AskQuestion, Command, ConfirmEntry, PublishNotice, WriteLetter
 from i247_node.machine import NodeMachine
 from i247_node.policy import Policy
+from i247_node.records import Entry
 from i247_node.registers import Registers
 from i247_node.store import NodeStore
+from i247_protocol.errors import PeerFault
+from i247_protocol.frames import Frame, Hello, Role, encode_frame, parse_frame
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
+from i247_protocol.limits import WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import (
     Admit,
     Dial,
@@ -32,9 +39,9 @@ from i247_protocol.machine import (
     LinkLost,
     LinkUp,
 )
-from i247_protocol.names import HubName, MemberCode, MonoMs, Now, WallMs
+from i247_protocol.names import HubName, MemberCode, MonoMs, Now, SessionId, WallMs
 from i247_protocol.notices import Notice
-from i247_protocol.priority import Priority
+from i247_protocol.priority import Lane, Priority
 from i247_protocol.pump import Pump
 from i247_protocol.queries import Criteria, TravelDocument
 
@@ -77,6 +84,41 @@ class Program:
         self.news: list[object] = []
 
 
+class Voice:
+    """The raw end of one link: says any bytes under the key that it has proved to hold, and remembers what it hears."""
+
+    def __init__(self, world: World, name: str, link: LinkId) -> None:
+        self._world = world
+        self._name = name
+        self._link = link
+        self.session = SessionId(bytes(8))
+        self.data: list[bytes] = []
+
+    def say(self, frame: Frame | bytes) -> None:
+        data = frame if isinstance(frame, bytes) else encode_frame(frame)
+        self._world.carry(self._name, self._link, data)
+
+    def greet(self, role: Role = Role.MEMBER, lane: Lane = Lane.EXPRESS, **changed: object) -> None:
+        """Begin a session under a new name."""
+        self.session = SessionId(blake2b(self._name.encode() + self.session, digest_size=8).digest())
+        usual: dict[str, object] = {
+            "session": self.session,
+            "role": role,
+            "lane": lane,
+            "roster": 1,
+            "pulse": b"",
+            "cards": b"",
+            "time": self._world.now.wall,
+            "window_messages": WINDOW_MESSAGES,
+            "window_bytes": WINDOW_BYTES,
+        }
+        self.say(Hello(**{**usual, **changed}))  # type: ignore[arg-type]
+
+    def heard(self, *kinds: type[Frame]) -> list[Frame]:
+        frames = map(parse_frame, self.data)
+        return [frame for frame in frames if not kinds or isinstance(frame, kinds)]
+
+
 class World:
     """Hubs, nodes, and the time and wires between them."""
 
@@ -86,9 +128,11 @@ class World:
         *,
         codes: Sequence[str] = ("BR", "FR", "SG", "XP"),
         hubs: Sequence[str] = ("lyon", "singapore"),
-        homes: dict[str, tuple[str, ...]] | None = None,
+        homes: Mapping[str, tuple[str, ...]] | None = None,
+        store_bytes_max: int | None = None,
     ) -> None:
         self.seed = seed
+        self.store_bytes_max = store_bytes_max
         self.mono = 1_000
         self.repository = Repository(codes, hubs=hubs, homes=homes or HOMES)
         self.repository.beat()
@@ -101,6 +145,14 @@ class World:
         self.frames: list[tuple[str, str, bytes]] = []
         self.cut: set[frozenset[str]] = set()
         self.deaf: Callable[[str, str, bytes], bool] | None = None
+        self.meddle: Callable[[str, str, bytes], Iterable[bytes]] | None = None
+        self.latency: Callable[[], int] = lambda: LATENCY_MS
+        self.link_keys: dict[str, bytes] = {}
+        self.identities: dict[str, str] = {}
+        self.trusts: dict[str, Trust] = {}
+        self._voices: dict[str, Voice] = {}
+        self._pretenders: dict[str, Callable[[str, LinkId, bytes], None]] = {}
+        self._proved: dict[tuple[str, LinkId], bytes] = {}
         self._heap: list[tuple[int, int, str, object]] = []
         self._order = count()
         self._far: dict[tuple[str, LinkId], tuple[str, LinkId]] = {}
@@ -109,17 +161,26 @@ class World:
 
     # Programs.
 
-    def start_all(self) -> None:
+    def start_all(self, but: Sequence[str] = ()) -> None:
         for hub in self.trust.directory.hubs:
-            self.start_hub(hub.name)
+            if hub.name not in but:
+                self.start_hub(hub.name)
         for member in self.trust.directory.members:
-            self.start_node(member.code)
+            if member.code not in but:
+                self.start_node(member.code)
         self.run(500)
 
     def start_hub(self, name: str) -> HubMachine:
         store = self.stores.setdefault(name, HubStore(":memory:"))
         assert isinstance(store, HubStore)
-        machine = HubMachine(HubName(name), key(name), self.trust, store, self._entropy(name))
+        machine = HubMachine(
+            HubName(name),
+            key(name),
+            self.trusts.get(name, self.trust),
+            store,
+            self._entropy(name),
+            **({} if self.store_bytes_max is None else {"store_bytes_max": self.store_bytes_max}),
+        )
         self._run_first(name, machine, store)
         return machine
 
@@ -128,8 +189,8 @@ class World:
         assert isinstance(store, NodeStore)
         machine = NodeMachine(
             MemberCode(code),
-            key(code),
-            self.trust,
+            key(self.identities.get(code, code)),
+            self.trusts.get(code, self.trust),
             store,
             self._entropy(code),
             registers=self.registers.get(code, Registers()),
@@ -139,9 +200,14 @@ class World:
         self._run_first(code, machine, store)
         return machine
 
+    def lose_disk(self, name: str) -> None:
+        """Take away what a stopped program had saved."""
+        del self.stores[name]
+
     def stop(self, name: str) -> None:
         """Kill a program: what its store has committed stays, connections and memory are gone."""
-        del self.programs[name]
+        self.programs.pop(name, None)
+        self._pretenders.pop(name, None)
         for (owner, link), (far, far_link) in list(self._far.items()):
             if owner == name:
                 del self._far[owner, link]
@@ -213,7 +279,109 @@ class World:
     def news(self, code: str, kind: type[N]) -> list[N]:
         return [one for one in self.programs[code].news if isinstance(one, kind)]
 
+    # What adversaries do.
+
+    def voice(self, hub: str, key: bytes | str) -> Voice:
+        """Connect to a hub with a link key, or with that of a member or hub."""
+        name = f"voice-{len(self._voices)}"
+        inbound = LinkId(b"\0" + next(self._order).to_bytes(4))
+        outbound = LinkId(b"voice")
+        self._far[name, outbound] = (hub, inbound)
+        self._far[hub, inbound] = (name, outbound)
+        self._proved[name, outbound] = self._link_key(key) if isinstance(key, str) else key
+        voice = self._voices[name] = Voice(self, name, outbound)
+        return voice
+
+    def member_voice(self, hub: str, code: str, lane: Lane = Lane.EXPRESS) -> Voice:
+        """Connect to a hub as a member whose node does not run, and open a session."""
+        voice = self.voice(hub, code)
+        voice.greet(Role.MEMBER, lane)
+        self.run(LATENCY_MS * 3)
+        return voice
+
+    def inject(self, hub: str, code: str, lane: Lane, frame: Callable[[SessionId], Frame] | bytes) -> None:
+        """Let a hub say something to a node that its machine does not say."""
+        link = LinkId(f"hub:{hub}:{lane.value}".encode())
+        data = frame if isinstance(frame, bytes) else encode_frame(frame(self.session(code, hub, lane)))
+        self._at(LATENCY_MS, code, FrameArrived(link, self._link_key(hub), data))
+
+    def pretend(self, hub: str, answer: Callable[[Voice, str, Frame], None]) -> None:
+        """Put a hub that lies in the place of a real one: it greets, and does what `answer` does with other frames."""
+
+        def heard(owner: str, link: LinkId, data: bytes) -> None:
+            frame = parse_frame(data)
+            voice = Voice(self, hub, link)
+            voice.session = SessionId(frame.session)
+            if isinstance(frame, Hello):
+                voice.say(
+                    Hello(
+                        frame.session,
+                        Role.HUB,
+                        frame.lane,
+                        1,
+                        self.trust.pulse_hash,
+                        b"",
+                        self.now.wall,
+                        WINDOW_MESSAGES,
+                        WINDOW_BYTES,
+                    )
+                )
+            else:
+                answer(voice, owner, frame)
+
+        self._pretenders[hub] = heard
+
+    def session(self, code: str, hub: str, lane: Lane) -> SessionId:
+        """Return the session that a program has with a hub, as the wire saw it begin."""
+        for sender, receiver, data in reversed(self.frames):
+            if (sender, receiver) == (code, hub) and isinstance(hello := _parsed(data), Hello) and hello.lane is lane:
+                return SessionId(hello.session)
+        raise AssertionError("there is no session")
+
+    def sent(self, sender: str, receiver: str, *kinds: type[Frame], since: int = 0) -> list[Frame]:
+        """Return the frames that went from one program to another."""
+        frames = (_parsed(data) for one, other, data in self.frames[since:] if (one, other) == (sender, receiver))
+        return [frame for frame in frames if frame is not None and (not kinds or isinstance(frame, kinds))]
+
+    # What the authority does; programs learn of it by `give_directory`, or on their links.
+
+    def publish_roster(self, **changes: object) -> None:
+        self.repository.wall = self.now.wall
+        self.repository.publish(after_ms=0, **changes)
+
+    def beat(self) -> None:
+        self.repository.wall = self.now.wall
+        self.repository.beat()
+
+    # What anybody may look at.
+
+    def total(self, name: str, counter: str) -> int:
+        return self.programs[name].machine.counters.total(counter)
+
+    def entries(self, code: str) -> Iterator[Entry]:
+        """Yield everything that a node has accepted, in order."""
+        store = self.node_store(code)
+        _, last, _ = store.last_numbers()
+        for n in range(1, last + 1):
+            if (entry := store.entry(n)) is not None:
+                yield entry
+
+    def node_store(self, code: str) -> NodeStore:
+        store = self.stores[code]
+        assert isinstance(store, NodeStore)
+        return store
+
+    def hub_store(self, name: str) -> HubStore:
+        store = self.stores[name]
+        assert isinstance(store, HubStore)
+        return store
+
     # Time.
+
+    def leap(self, ms: int) -> None:
+        """Let time pass in one step, as on a machine that was asleep; then a moment event by event."""
+        self.mono += ms
+        self.run(100)
 
     @property
     def now(self) -> Now:
@@ -242,6 +410,8 @@ class World:
                 self._dial(name, event[1])
             elif name in self.programs:
                 arrived.setdefault(name, []).append(event)
+            elif isinstance(event, FrameArrived):
+                self._overheard(name, event)
         for name, program in list(self.programs.items()):
             deadline = program.pump.next_deadline()
             if name in arrived or (deadline is not None and deadline <= self.mono):
@@ -264,7 +434,8 @@ class World:
         self.frames.append((sender, receiver, data))
         if frozenset((sender, receiver)) in self.cut or (self.deaf is not None and self.deaf(sender, receiver, data)):
             return True
-        self._at(LATENCY_MS, receiver, FrameArrived(far_link, self._link_key(sender), data))
+        for one in [data] if self.meddle is None else self.meddle(sender, receiver, data):
+            self._at(self.latency(), receiver, FrameArrived(far_link, self._proved[sender, link], one))
         return True
 
     def told(self, program: Program, news: object) -> None:
@@ -297,18 +468,28 @@ class World:
         hub = link.split(b":")[1].decode()
         if owner not in self.programs or (owner, link) in self._far:
             return
-        if hub not in self.programs or self._link_key(owner) not in self.admitted.get(hub, frozenset()):
+        is_there = hub in self._pretenders or (
+            hub in self.programs and self._link_key(owner) in self.admitted.get(hub, frozenset())
+        )
+        if not is_there:
             self._at(500, owner, ("redial", link))
             return
         inbound = LinkId(b"\0" + next(self._order).to_bytes(4))
         self._far[owner, link] = (hub, inbound)
         self._far[hub, inbound] = (owner, link)
+        self._proved[owner, link] = self._link_key(owner)
+        self._proved[hub, inbound] = self._link_key(hub)
         self._at(LATENCY_MS, owner, LinkUp(link))
 
+    def _overheard(self, name: str, event: FrameArrived) -> None:
+        if name in self._voices:
+            self._voices[name].data.append(event.data)
+        elif name in self._pretenders:
+            self._pretenders[name](self._far.get((name, event.link), ("", b""))[0], event.link, event.data)
+
     def _link_key(self, name: str) -> bytes:
-        directory = self.trust.directory
-        row = directory.hub(HubName(name)) or directory.member(MemberCode(name))
-        return b"" if row is None else bytes(row.link)
+        """Return the link key that a program holds, whatever the directory says of it."""
+        return self.link_keys.get(name) or link(name)
 
     def _at(self, delay_ms: int, name: str, event: object) -> None:
         heappush(self._heap, (self.mono + delay_ms, next(self._order), name, event))
@@ -322,6 +503,13 @@ class World:
 
     def _entropy(self, name: str) -> Callable[[int], bytes]:
         return entropy(self.seed, f"{name}/{next(self._starts)}")
+
+
+def _parsed(data: bytes) -> Frame | None:
+    try:
+        return parse_frame(data)
+    except PeerFault:
+        return None
 
 
 HOMES = {"FR": ("lyon",), "SG": ("singapore",), "BR": ("lyon",), "XP": ("lyon",)}

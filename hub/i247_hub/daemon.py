@@ -155,7 +155,7 @@ class Hub:
             return []
         return [] if data is None else [DirectoryGiven(data)]
 
-    # Once a second: what is new in what can be seen from outside.
+    # Now and then: what is new in what can be seen from outside.
 
     def _look(self, now: Now) -> None:
         self._look_at = MonoMs(now.mono + LOOK_MS)
@@ -303,7 +303,7 @@ def _version() -> str:
 
 
 VERSION: Final = _version()
-LOOK_MS: Final = 1_000
+LOOK_MS: Final = 500
 COUNT_MS: Final = 60_000
 DIRECTORY: Final = "directory."
 NEWER: Final = "directory.newer"

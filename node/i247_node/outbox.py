@@ -27,6 +27,7 @@ from i247_protocol.limits import (
     ASK_PAIRS_MAX,
     EXPIRED_ROWS_IN_TURN_MAX,
     OUTBOX_READY_MAX,
+    OUTBOX_SEALED_BYTES_MAX,
     PATIENCE_MS,
     RESEND_MS,
     RETRY_MS_MAX,
@@ -46,6 +47,11 @@ class Job:
     recipients: tuple[MemberCode, ...]
     parcel: Parcel | None = None
     envelope: EnvelopeId | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of sealed envelope that it keeps in memory."""
+        return 0 if self.parcel is None else self.parcel.size
 
     @property
     def is_saved(self) -> bool:
@@ -69,6 +75,7 @@ class Outbox:
         self._behind = dict.fromkeys(Priority, True)
         self._on_the_way: dict[EnvelopeId, tuple[Job, LinkId]] = {}
         self._active: set[tuple[int, MemberCode]] = set()
+        self._sealed_bytes = 0
         self._without_card: set[MemberCode] = set()
         self._dead: dict[MemberCode, bytes] = {}  # keys that a hub has called dead, until the member's next card
         self._patience: Timers[MemberCode] = Timers()
@@ -84,7 +91,7 @@ class Outbox:
     def accept(self, message: Outgoing, now: Now) -> Iterator[Effect]:
         """Save a new message and send it as soon as a link can take it."""
         queue = self._ready[message.prio]
-        near = not self._behind[message.prio] and len(queue) < OUTBOX_READY_MAX
+        near = not self._behind[message.prio] and len(queue) < OUTBOX_READY_MAX and self._has_room
         jobs = list(self._sealed(message, message.to, now)) if near else []
         sealed = {member: job.envelope for job in jobs for member in job.recipients}
         deliveries = tuple(
@@ -123,7 +130,8 @@ class Outbox:
                 job = queue[0]
                 if expiry_wall(job.message.exp) <= now.wall:
                     queue.popleft()
-                    self._inactive(job, job.recipients)
+                    members, job.recipients = job.recipients, ()
+                    self._inactive(job, members)
                     continue
                 parcel, envelope = job.parcel, job.envelope
                 if parcel is None or envelope is None:
@@ -139,7 +147,7 @@ class Outbox:
 
     def _refill(self, prio: Priority, now: Now) -> Generator[Effect, None, bool]:
         """Page in messages that wait in the store; return whether there were any."""
-        if not self._behind[prio]:
+        if not self._behind[prio] or not self._has_room:
             return False
         rows = self._memory.deliveries(DeliveryState.QUEUED, prio, self._tail[prio], OUTBOX_READY_MAX)
         if len(rows) < OUTBOX_READY_MAX:
@@ -156,6 +164,10 @@ class Outbox:
                 waiting.setdefault(row.n, []).append(row.recipient)
         for n, members in waiting.items():
             yield from self._take_up(n, tuple(members), now)
+            if not self._has_room:
+                self._behind[prio] = True
+                self._tail[prio] = n
+                break
         return True
 
     def _take_up(self, n: int, members: tuple[MemberCode, ...], now: Now) -> Iterator[Effect]:
@@ -185,14 +197,23 @@ class Outbox:
             parcel = seal(message, keys, self._entropy)
             yield Job(message, tuple(member for member, _ in keys), parcel, envelope_id(parcel.header, parcel.body))
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
+        return self._sealed_bytes < OUTBOX_SEALED_BYTES_MAX
+
     def _queue(self, job: Job) -> None:
         self._ready[job.message.prio].append(job)
+        self._sealed_bytes += job.size
         for member in job.recipients:
             self._active.add((job.message.n, member))
 
     def _inactive(self, job: Job, members: Iterable[MemberCode]) -> None:
         for member in members:
             self._active.discard((job.message.n, member))
+        if job.is_saved and not job.recipients:
+            self._sealed_bytes -= job.size
+            job.parcel = None
 
     # What hubs say.
 

@@ -53,6 +53,12 @@ def test_wrong_usage_has_an_exit_code_of_its_own(words: list[str]) -> None:
     assert i247_hub(*words).exit_code == 2
 
 
+def test_a_config_that_is_nowhere_is_told() -> None:
+    result = i247_hub("status")
+    assert result.exit_code == 1
+    assert "hint: name it with --config" in result.stderr
+
+
 # --- init ---
 
 

@@ -15,7 +15,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TypeVar
 
-from tests.keys.repository import Repository, key, link
+from tests.keys.repository import Repository, key
+from tests.keys.repository import link as link_key
 
 from i247_hub.machine import HubMachine
 from i247_hub.store import HubStore
@@ -489,7 +490,7 @@ class World:
 
     def _link_key(self, name: str) -> bytes:
         """Return the link key that a program holds, whatever the directory says of it."""
-        return self.link_keys.get(name) or link(name)
+        return self.link_keys.get(name) or link_key(name)
 
     def _at(self, delay_ms: int, name: str, event: object) -> None:
         heappush(self._heap, (self.mono + delay_ms, next(self._order), name, event))

@@ -2,7 +2,7 @@
 
 Says what was found on stdout, or as JSON with --json; faults on stderr as `error:` and `hint:`. Exit codes: 0 well,
 1 failed, 2 wrong usage, 3 it works but needs looking after. What a hub needs is decided in `preparation`, what it
-does in `daemon`. docs/operating.md.
+does in `daemon`. docs/operations.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from i247_edges.logs import start_logs
 from i247_edges.terminal import DEGRADED, FAILED, OK, Commands, emit, json_option, plain, table, when
-from i247_hub.config import CONFIG_FILE, find_config, first_config, load_config, parse_endpoint
+from i247_hub.config import CONFIG_FILE, find_config, first_config, parse_endpoint, read_config
 from i247_hub.daemon import run_hub
 from i247_hub.preparation import Finding, Grade, findings
 from i247_hub.status import Snapshot, ask
@@ -113,26 +113,27 @@ def init(
 ) -> None:
     """Set up the hub NAME. Makes keys, request and configuration, and never overwrites anything."""
     hub = _hub(name)
-    config_path, keys, request = folder / CONFIG_FILE, folder / KEYS, folder / f"{hub}{files.REQUEST_SUFFIX}"
+    config_path, request = folder / CONFIG_FILE, folder / f"{hub}{files.REQUEST_SUFFIX}"
+    identity, link = folder / files.IDENTITY_FILE, folder / files.LINK_FILE
     own = folder / PASSPHRASE_FILE if passphrase_file is None else None
     secret = own or (passphrase_file or Path()).absolute()
     text = first_config(
         hub,
-        listen=list(listen or map(_listen_for, endpoints)),
+        listen=listen or map(_listen_for, endpoints),
         passphrase_file=PASSPHRASE_FILE if own else str(secret),
         pin=pin,
     )
-    _require_absent(config_path, keys / files.IDENTITY_FILE, keys / files.LINK_FILE, request, *([own] if own else []))
+    _require_absent(config_path, identity, link, request, *([own] if own else []))
     files.make_folder(folder)
     try:
         _write_new(config_path, text)
-        network = load_config(config_path).network_file  # a value that is wrong is told before a key is made
+        network = read_config(config_path).network_file  # a value that is wrong is told before a key is made
         if own:
             _write_new(own, os.urandom(PASSPHRASE_RANDOM_BYTES).hex() + "\n")
         cost = {"moderate": MODERATE, "interactive": INTERACTIVE, "min": LEAST}[kdf]
-        _make_keys(keys, hub, region, endpoints, passphrase_from_file(secret), cost).replace(request)
+        _make_keys(folder, hub, region, endpoints, passphrase_from_file(secret), cost)
     except BaseException:
-        if not keys.exists():
+        if not identity.exists():
             for path in (config_path, *([own] if own else [])):
                 path.unlink(missing_ok=True)
         raise
@@ -141,7 +142,7 @@ def init(
     _say(
         as_json,
         {"hub": hub, "config": config_path, "request": request, "passphrase_file": secret},
-        f"wrote {config_path}, the keys in {keys}, and {request}",
+        f"wrote {config_path}, the keys beside it, and {request}",
         "next:",
         f"  1. keep a copy of {secret} away from this machine: without it the keys are lost",
         f"  2. send {request} to the Secretariat",
@@ -158,7 +159,7 @@ def init(
 @_examples("i247-hub check --config /etc/i247/hub.toml")
 def check(path: Path | None, as_json: bool) -> int:
     """Find what is wrong before a start. Exit code 3: it would run, but needs looking after."""
-    found = list(findings(load_config(find_config(path))))
+    found = list(findings(read_config(find_config(path))))
     worst = max((EXITS[one.grade] for one in found), key=(OK, DEGRADED, FAILED).index)
     _say(as_json, {"exit": worst, "findings": found}, *_finding_lines(found))
     return worst
@@ -169,9 +170,8 @@ def check(path: Path | None, as_json: bool) -> int:
 @_examples("i247-hub run --config /etc/i247/hub.toml")
 def run(path: Path | None) -> None:
     """Run the hub. SIGTERM or SIGINT ends it, SIGHUP reads the network file again."""
-    config = load_config(find_config(path))
-    log = config.settings.log
-    run_hub(config, start_logs("i247-hub", form=log.form, level=log.level, file=log.file))
+    config = read_config(find_config(path))
+    run_hub(config, start_logs("i247-hub", form=config.log_form, level=config.log_level, file=config.log_file))
 
 
 @main.command()
@@ -183,7 +183,7 @@ def run(path: Path | None) -> None:
 )
 def status(path: Path | None, as_json: bool) -> int:
     """Ask the running hub how it does. Exit code 3: it works, but needs looking after."""
-    found = ask(load_config(find_config(path)).status_socket)
+    found = ask(read_config(find_config(path)).status_socket)
     value = {**plain(found), "troubles": found.troubles}
     del value["mailboxes"]
     _say(as_json, value, *_status_lines(found))
@@ -196,7 +196,7 @@ def status(path: Path | None, as_json: bool) -> int:
 @_examples("i247-hub mailboxes --config /etc/i247/hub.toml")
 def mailboxes(path: Path | None, as_json: bool) -> None:
     """Show how many wait for whom. Express carries control and urgent, bulk the rest."""
-    found = ask(load_config(find_config(path)).status_socket).mailboxes
+    found = ask(read_config(find_config(path)).status_socket).mailboxes
     if as_json:
         emit({"mailboxes": found}, as_json)
     elif found:
@@ -269,9 +269,9 @@ def _listen_for(endpoint: str) -> str:
 
 def _make_keys(
     folder: Path, hub: HubName, region: str, endpoints: tuple[str, ...], passphrase: bytes, cost: Cost
-) -> Path:
+) -> None:
     try:
-        return files.make_hub_keys(folder, hub, region, endpoints, passphrase, cost)
+        files.make_hub_keys(folder, hub, region, endpoints, passphrase, cost)
     except PeerFault:
         raise CallerFault("making the request", "give a short region and at most a few endpoints") from None
 
@@ -295,7 +295,6 @@ def _write_new(path: Path, text: str) -> None:
 
 EXITS: Final = {Grade.OK: OK, Grade.DEGRADED: DEGRADED, Grade.WRONG: FAILED}
 KIB: Final = 1_024
-KEYS: Final = "keys"
 PASSPHRASE_FILE: Final = "passphrase"  # noqa: S105  a file's name
 PASSPHRASE_RANDOM_BYTES: Final = 16
 

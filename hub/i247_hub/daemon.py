@@ -2,7 +2,7 @@
 
 Decides only when to look at what is outside the sockets: the network file, signals, the moment for a snapshot. A fault
 of the disk ends the daemon at once: nothing more is said, and the next start recovers from what was saved. The log
-names members, hubs, reasons and numbers, never a message. Edge. docs/operating.md.
+names members, hubs, reasons and numbers, never a message. Edge. docs/operations.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import structlog
 from i247_edges.clock import read_clocks
 from i247_edges.logs import Level
 from i247_hub import metrics, status
-from i247_hub.config import MIB, HubConfig
+from i247_hub.config import HubConfig
 from i247_hub.machine import HubMachine
 from i247_hub.preparation import Publics, believe, open_store, read_network_file, require_listed, unlock
 from i247_hub.sockets import HubSockets
@@ -49,9 +49,9 @@ def run_hub(config: HubConfig, log: Log) -> None:
         trust = believe(config, store, read_clocks().wall)
         require_listed(config, secrets.publics, trust.directory)
         machine = HubMachine(
-            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.settings.store_mib_max * MIB
+            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.store_bytes_max
         )
-        sockets = stack.enter_context(closing(HubSockets(secrets.link, config.settings.listen)))
+        sockets = stack.enter_context(closing(HubSockets(secrets.link, config.listen)))
         hub = Hub(config, machine, store, sockets, secrets.publics, log)
         for window in _windows(config, hub):
             stack.enter_context(closing(window))
@@ -224,7 +224,7 @@ class Hub:
             hubs_connected=tuple(sorted(self._machine.connections.reachable_hubs())),
             hubs_known=sum(row.name != self._config.name for row in directory.hubs),
             store_bytes=self._store.used_bytes(),
-            store_bytes_max=self._config.settings.store_mib_max * MIB,
+            store_bytes_max=self._config.store_bytes_max,
             mailboxes=tuple(self._mailboxes()),
             counters=_summed(self._machine.counters.snapshot(), self._sockets.counters.snapshot()),
         )

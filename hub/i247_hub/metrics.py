@@ -1,4 +1,4 @@
-"""Show a snapshot to Prometheus: text format 0.0.4 over the least of HTTP. docs/operating.md.
+"""Show a snapshot to Prometheus: text format 0.0.4 over the least of HTTP. docs/operations.md.
 
 Only numbers and names of members and hubs are shown, the same as at the status socket.
 """

@@ -2,7 +2,7 @@
 
 The daemon prepares and stops at the first thing that is wrong; `i247-hub check` asks the same questions one by one
 and tells all answers. A directory that has expired is no reason not to start: newer documents come from members and
-other hubs. Edge. docs/operating.md.
+other hubs. Edge. docs/operations.md.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Publics:
 
 def unlock(config: HubConfig) -> Secrets:
     """Open both keyfiles; takes a second, and the memory that the passphrase costs."""
-    keys, passphrase = config.settings.keys, _passphrase(config)
+    passphrase = _passphrase(config)
     return Secrets(
-        Identity(read_keyfile(keys.identity, use=IDENTITY, passphrase=passphrase)),
-        read_keyfile(keys.link, use=LINK, passphrase=passphrase),
+        Identity(read_keyfile(config.identity, use=IDENTITY, passphrase=passphrase)),
+        read_keyfile(config.link, use=LINK, passphrase=passphrase),
     )
 
 
@@ -191,8 +191,8 @@ def _examine_keys(config: HubConfig) -> str:
 
 
 def _examine_passphrase(config: HubConfig) -> str:
-    if config.settings.keys.credential is not None and CREDENTIALS not in os.environ:
-        return f"systemd gives it to the daemon as {config.settings.keys.credential}; not tried here"
+    if config.passphrase_credential is not None and CREDENTIALS not in os.environ:
+        return f"systemd gives it to the daemon as {config.passphrase_credential}; not tried here"
     if unlock(config).publics != _claimed(config):
         raise WorldFault("comparing the keyfiles with what they claim", "restore them from a backup")
     return "it opens both keyfiles"
@@ -240,7 +240,7 @@ def _examine_store(config: HubConfig) -> str:
 
 
 def _examine_addresses(config: HubConfig) -> str:
-    for endpoint in config.settings.listen:
+    for endpoint in config.listen:
         host, port = parse_endpoint(endpoint)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as one:
@@ -251,17 +251,16 @@ def _examine_addresses(config: HubConfig) -> str:
             except OSError as error:
                 hint = "see who listens there by `ss -ltnp`; stop that program, or change `listen`"
                 raise WorldFault(f"listening at {endpoint}: {error.strerror}", hint) from None
-    return f"free: {' '.join(config.settings.listen)}"
+    return f"free: {' '.join(config.listen)}"
 
 
 # --- parts ---
 
 
 def _passphrase(config: HubConfig) -> bytes:
-    keys = config.settings.keys
-    if keys.passphrase_file is not None:
-        return passphrase_from_file(keys.passphrase_file)
-    name = keys.credential or ""
+    if config.passphrase_file is not None:
+        return passphrase_from_file(config.passphrase_file)
+    name = config.passphrase_credential or ""
     directory = os.environ.get(CREDENTIALS)
     if directory is None:
         raise CallerFault(
@@ -271,8 +270,7 @@ def _passphrase(config: HubConfig) -> bytes:
 
 
 def _claimed(config: HubConfig) -> Publics:
-    keys = config.settings.keys
-    return Publics(read_public(keys.identity, use=IDENTITY), read_public(keys.link, use=LINK))
+    return Publics(read_public(config.identity, use=IDENTITY), read_public(config.link, use=LINK))
 
 
 def _known(config: HubConfig) -> Trust:

@@ -2,7 +2,7 @@
 
 Decides what may be told: numbers, names of members and hubs, states of the directory; of envelopes only how many
 wait for whom, which a hub cannot help knowing. The window answers in a thread of its own from the last snapshot, so
-whoever asks slowly delays only the next who asks. Edge. docs/operating.md.
+whoever asks slowly delays only the next who asks. Edge. docs/operations.md.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Outbox:
     def accept(self, message: Outgoing, now: Now) -> Iterator[Effect]:
         """Save a new message and send it as soon as a link can take it."""
         queue = self._ready[message.prio]
-        near = not self._behind[message.prio] and len(queue) < OUTBOX_READY_MAX and self._has_room
+        near = not self._behind[message.prio] and len(queue) < OUTBOX_READY_MAX and self._has_room()
         jobs = list(self._sealed(message, message.to, now)) if near else []
         sealed = {member: job.envelope for job in jobs for member in job.recipients}
         deliveries = tuple(
@@ -147,7 +147,7 @@ class Outbox:
 
     def _refill(self, prio: Priority, now: Now) -> Generator[Effect, None, bool]:
         """Page in messages that wait in the store; return whether there were any."""
-        if not self._behind[prio] or not self._has_room:
+        if not self._behind[prio] or not self._has_room():
             return False
         rows = self._memory.deliveries(DeliveryState.QUEUED, prio, self._tail[prio], OUTBOX_READY_MAX)
         if len(rows) < OUTBOX_READY_MAX:
@@ -164,7 +164,7 @@ class Outbox:
                 waiting.setdefault(row.n, []).append(row.recipient)
         for n, members in waiting.items():
             yield from self._take_up(n, tuple(members), now)
-            if not self._has_room:
+            if not self._has_room():
                 self._behind[prio] = True
                 self._tail[prio] = n
                 break
@@ -197,7 +197,6 @@ class Outbox:
             parcel = seal(message, keys, self._entropy)
             yield Job(message, tuple(member for member, _ in keys), parcel, envelope_id(parcel.header, parcel.body))
 
-    @property
     def _has_room(self) -> bool:
         """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
         return self._sealed_bytes < OUTBOX_SEALED_BYTES_MAX

@@ -125,12 +125,12 @@ class HubFolder:
 
     @property
     def socket(self) -> Path:
-        return self.folder / "state" / "status.sock"
+        return self.folder / "state" / "hub.sock"
 
     @property
     def key(self) -> bytes:
         passphrase = passphrase_from_file(self.folder / "passphrase")
-        return link_key(files.read_link_secret(self.folder / "keys" / files.LINK_FILE, passphrase))
+        return link_key(files.read_link_secret(self.folder / files.LINK_FILE, passphrase))
 
 
 class Daemon:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from i247_hub.config import MIB, HubConfig, first_config, load_config, parse_endpoint
+from i247_hub.config import HubConfig, first_config, parse_endpoint, read_config
 from i247_protocol.errors import CallerFault
 from i247_protocol.limits import STORE_BYTES_MAX
 from i247_protocol.names import HubName
@@ -17,6 +17,7 @@ SMALLEST = """\
 name = "lyon"
 listen = ["tcp://127.0.0.1:7247"]
 state = "state"
+[directory]
 network_file = "network.i247"
 pin = ""
 [keys]
@@ -31,17 +32,17 @@ def read(folder: Path, text: str) -> HubConfig:
     path = folder / "hub.toml"
     path.write_text(text)
     path.chmod(0o600)
-    return load_config(path)
+    return read_config(path)
 
 
 def test_the_first_config_reads_back(tmp_path: Path) -> None:
     listen = ["tcp://0.0.0.0:7247", "tcp://[::]:7247"]
     config = read(tmp_path, first_config(LYON, listen=listen, passphrase_file='a "quoted" \\ path', pin=PIN))
     assert config.name == "lyon"
-    assert config.settings.listen == listen
-    assert config.settings.keys.passphrase_file == tmp_path / 'a "quoted" \\ path'
+    assert config.listen == tuple(listen)
+    assert config.passphrase_file == tmp_path / 'a "quoted" \\ path'
     assert config.pin == bytes.fromhex(PIN)
-    assert config.settings.store_mib_max == STORE_BYTES_MAX // MIB
+    assert config.store_bytes_max == STORE_BYTES_MAX
     assert config.metrics is None
 
 
@@ -49,18 +50,18 @@ def test_all_that_the_first_config_leaves_out_may_be_put_in(tmp_path: Path) -> N
     text = first_config(LYON, listen=["tcp://0.0.0.0:7247"], passphrase_file="passphrase", pin="")
     whole = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
     config = read(tmp_path, whole.replace('passphrase_file = "passphrase"', ""))
-    assert config.settings.keys.credential == "i247-hub-passphrase"
-    assert config.settings.log.file == tmp_path / "hub.log"
+    assert config.passphrase_credential == "hub-passphrase"
+    assert config.log_file == tmp_path / "hub.log"
     assert config.metrics == ("127.0.0.1", 9247)
-    assert config.status_socket == tmp_path / "state" / "status.sock"
+    assert config.status_socket == tmp_path / "state" / "hub.sock"
 
 
 def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
     config = read(tmp_path, SMALLEST)
-    assert config.settings.keys.identity == tmp_path / "identity.key"
-    assert config.settings.keys.link == Path("/etc/link.key")
+    assert config.identity == tmp_path / "identity.key"
+    assert config.link == Path("/etc/link.key")
     assert config.store == tmp_path / "state" / "hub.db"
-    assert config.status_socket == tmp_path / "state" / "status.sock"
+    assert config.status_socket == tmp_path / "state" / "hub.sock"
     assert config.pin is None
 
 
@@ -69,28 +70,33 @@ def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
     [
         ('name = "lyon"', "", "name: missing"),
         ('name = "lyon"', "name = 7", "line 1: name: expected a text"),
-        ('name = "lyon"', 'name = "Lyon"', "name: not a hub's name"),
+        ('name = "lyon"', 'name = "Lyon"', "name: no hub's name"),
         ('name = "lyon"', 'name = "lyon"\nnmae = "lyon"', "line 2: nmae: unknown key"),
-        ("[keys]", '[keys]\npasphrase_file = "x"', "line 7: keys.pasphrase_file: unknown key"),
-        ("[keys]", '[logs]\nform = "json"\n[keys]', "line 6: logs: unknown key"),
-        ("[keys]", '[log]\nform = "xml"\n[keys]', "line 7: log.form: none of the words"),
-        ("[keys]", '[keys]\ncredential = "x"', "keys: what opens the keyfiles"),
-        ('passphrase_file = "passphrase"', "", "keys: what opens the keyfiles"),
+        ("[keys]", '[keys]\npasphrase_file = "x"', "line 8: keys.pasphrase_file: unknown key"),
+        ("[keys]", '[logs]\nform = "json"\n[keys]', "line 7: logs: unknown key"),
+        ("[keys]", '[log]\nformat = "xml"\n[keys]', "line 8: log.format: none of the words"),
+        ("[keys]", '[keys]\npassphrase_credential = "x"', "reading hub.toml: keys"),
+        ('passphrase_file = "passphrase"', "", "reading hub.toml: keys"),
         ('"tcp://127.0.0.1:7247"', "", "listen: no address"),
-        ("tcp://127.0.0.1:7247", "tcp://hub.example:7247", "listen[0]: not an address of this machine"),
-        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1", "listen[0]: not an address of this machine"),
-        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1:70000", "listen[0]: not an address of this machine"),
-        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1:0", "listen[0]: not an address of this machine"),
-        ("tcp://127.0.0.1:7247", "ipc:///tmp/hub", "listen[0]: not an address of this machine"),
-        ("tcp://127.0.0.1:7247", "inproc://hub", "listen[0]: not an address of this machine"),
-        ('pin = ""', 'pin = "abcd"', "pin: not a pin"),
-        ('pin = ""', 'pin = "zz"', "pin: not a pin"),
-        ("[keys]", '[metrics]\nlisten = "0.0.0.0:9247"\n[keys]', "metrics.listen: not an address for this machine"),
-        ("[keys]", '[metrics]\nlisten = "localhost"\n[keys]', "metrics.listen: not an address for this machine"),
-        ("[keys]", '[metrics]\nlisten = "127.0.0.1:0"\n[keys]', "metrics.listen: not an address for this machine"),
+        ("tcp://127.0.0.1:7247", "tcp://hub.example:7247", "listen[0]: no address of this machine"),
+        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1", "listen[0]: no address of this machine"),
+        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1:70000", "listen[0]: no address of this machine"),
+        ("tcp://127.0.0.1:7247", "tcp://127.0.0.1:0", "listen[0]: no address of this machine"),
+        ("tcp://127.0.0.1:7247", "ipc:///tmp/hub", "listen[0]: no address of this machine"),
+        ("tcp://127.0.0.1:7247", "inproc://hub", "listen[0]: no address of this machine"),
+        ('pin = ""', 'pin = "abcd"', "pin: no pin"),
+        ('pin = ""', 'pin = "zz"', "pin: no pin"),
+        ("[keys]", '[metrics]\nlisten = "0.0.0.0:9247"\n[keys]', "metrics.listen: no address for this machine"),
+        ("[keys]", '[metrics]\nlisten = "localhost"\n[keys]', "metrics.listen: no address for this machine"),
+        ("[keys]", '[metrics]\nlisten = "127.0.0.1:0"\n[keys]', "metrics.listen: no address for this machine"),
         ("[keys]", f'[status]\nsocket = "{"s" * 200}"\n[keys]', "status.socket: too long a path"),
-        ("[keys]", "store_mib_max = 0\n[keys]", "line 6: store_mib_max: expected a whole number >= 1"),
-        ("[keys]", "[keys", "line 6: not TOML"),
+        ("[keys]", "[store]\n[keys]", "line 7: store: unknown key"),
+        ("[keys]", "[keys", "line 7: not TOML"),
+        (
+            'state = "state"',
+            'state = "state"\nstore_mib_max = 0',
+            "line 4: store_mib_max: expected a whole number >= 1",
+        ),
     ],
 )
 def test_a_wrong_config_is_told_with_its_place(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -106,13 +112,13 @@ def test_a_config_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     read(tmp_path, SMALLEST)
     (tmp_path / "hub.toml").chmod(0o606)
     with pytest.raises(CallerFault) as caught:
-        load_config(tmp_path / "hub.toml")
+        read_config(tmp_path / "hub.toml")
     assert caught.value.hint.startswith("chmod o-w")
 
 
 def test_a_config_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(CallerFault, match="there is no such file"):
-        load_config(tmp_path / "hub.toml")
+        read_config(tmp_path / "hub.toml")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.hub.network import Daemon, HubFolder, Member, Network, findings_of, free_port
 
-from i247_hub.config import load_config
+from i247_hub.config import read_config
 from i247_hub.status import QUESTION
 from i247_keys import ceremony_files as files
 from i247_protocol.digests import envelope_id
@@ -132,14 +132,14 @@ def test_systemd_is_told_when_it_is_ready(place: Place, tmp_path: Path) -> None:
 def test_systemd_gives_the_passphrase(place: Place, tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    (place.hub.folder / "passphrase").rename(credentials / "i247-hub-passphrase")
+    (place.hub.folder / "passphrase").rename(credentials / "hub-passphrase")
     place.hub.edit('passphrase_file = "passphrase"', "")
-    place.hub.edit("# credential", "credential")
+    place.hub.edit("# passphrase_credential", "passphrase_credential")
     daemon = place.start(CREDENTIALS_DIRECTORY=str(credentials)).ready()
     assert daemon.stop() == 0
     refused = place.start()
     assert refused.wait() == 1
-    assert "hint: start the daemon by systemd with LoadCredential=i247-hub-passphrase:FILE" in refused.log
+    assert "hint: start the daemon by systemd with LoadCredential=hub-passphrase:FILE" in refused.log
 
 
 # --- the directory ---
@@ -265,7 +265,7 @@ def test_prometheus_is_answered(busy: Place) -> None:
 
 
 def scraped(path: str, place: Place) -> tuple[int, str]:
-    address = load_config(place.hub.config).metrics
+    address = read_config(place.hub.config).metrics
     assert address is not None
     connection = http.client.HTTPConnection(*address, timeout=10)
     try:

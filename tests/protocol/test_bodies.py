@@ -33,12 +33,14 @@ def said(act: Act, body: bytes) -> Statement:
 
 
 def is_unknown(act: Act, body: bytes) -> bool:
+    return outcome(act, body) is Reason.UNKNOWN_BODY
+
+
+def outcome(act: Act, body: bytes) -> Body | Reason:
     try:
-        parse_body(said(act, body))
+        return parse_body(said(act, body))
     except PeerFault as fault:
-        assert fault.reason is Reason.UNKNOWN_BODY
-        return True
-    return False
+        return fault.reason
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -72,12 +74,8 @@ def test_a_body_has_exactly_its_fields(name: str) -> None:
 @given(st.sampled_from(Act), st.binary(max_size=200))
 @settings(max_examples=1_000)
 def test_any_bytes_are_a_body_in_one_way_or_unknown(act: Act, data: bytes) -> None:
-    try:
-        body = parse_body(said(act, data))
-    except PeerFault as fault:
-        assert fault.reason is Reason.UNKNOWN_BODY
-        return
-    assert codec.encode(body) == data
+    body = outcome(act, data)
+    assert body is Reason.UNKNOWN_BODY or codec.encode(body) == data
 
 
 @given(st.sampled_from(list(BODIES)), st.data())
@@ -87,12 +85,8 @@ def test_any_values_are_a_body_in_one_way_or_unknown(name: str, data: st.DataObj
     pool: list[Any] = [*fields.values(), None, True, -1, 2**64 - 1, "", b"", [], {}, {"kind": "person"}, "x" * 3_000]
     field = data.draw(st.sampled_from(list(fields)))
     encoded = codec.encode(fields | {field: data.draw(st.sampled_from(pool))})
-    try:
-        body = parse_body(said(ACT_OF[name], encoded))
-    except PeerFault as fault:
-        assert fault.reason is Reason.UNKNOWN_BODY
-        return
-    assert codec.encode(body) == encoded
+    body = outcome(ACT_OF[name], encoded)
+    assert body is Reason.UNKNOWN_BODY or codec.encode(body) == encoded
 
 
 # --- bounds ---
@@ -106,7 +100,7 @@ changed = msgspec.structs.replace
 
 
 def reply_with(**fields: Any) -> Reply:
-    return changed(REPLY, candidates=(changed(CANDIDATE, **fields),))
+    return Reply(**{**msgspec.structs.asdict(REPLY), "candidates": (changed(CANDIDATE, **fields),)})
 
 
 def letter(subject: str = "Subject", text: str = "") -> Correspondence:

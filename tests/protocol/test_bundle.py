@@ -73,7 +73,7 @@ def test_neighbours_of_one_kind_and_session_share_a_frame() -> None:
 
 
 def test_only_neighbours_do() -> None:
-    apart = [Put(ONE, (parcel(0),)), Credit(ONE, 1, 1), Put(ONE, (parcel(1),)), Put(TWO, (parcel(2),))]
+    apart: list[Frame] = [Put(ONE, (parcel(0),)), Credit(ONE, 1, 1), Put(ONE, (parcel(1),)), Put(TWO, (parcel(2),))]
     assert [frame for _, frame in bundled((A, frame) for frame in apart)] == apart
 
 
@@ -83,7 +83,7 @@ def test_links_are_not_mixed() -> None:
 
 
 def test_what_cannot_be_merged_stays_as_it_is() -> None:
-    told = [Told(ONE, ()), Told(ONE, ())]
+    told: list[Frame] = [Told(ONE, ()), Told(ONE, ())]
     assert [frame for _, frame in bundled((A, frame) for frame in told)] == told
 
 

@@ -1,5 +1,6 @@
 """Each digest has a purpose of its own."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from i247_protocol import audit, digests
 
 KEY = bytes(range(32))
-ALL = {
+ALL: dict[str, Callable[[bytes], bytes]] = {
     "i247/header/1": digests.header_hash,
     "i247/body/1": digests.body_hash,
     "i247/document/1": digests.document_hash,

@@ -197,6 +197,7 @@ class Carriage:
             for row in mailbox.take(connection.session):
                 reason = self._undeliverable(row, now)
                 if reason is None:
+                    connection.session.spend(row.size)
                     parcels.append(Parcel(row.hops, row.header, row.body, row.wraps))
                 else:
                     yield from self._give_up(mailbox, row, reason, now)

@@ -80,7 +80,7 @@ class Hub:
         self._log = log
         self._pump = Pump[FrameArrived | LinkUp | LinkLost | DirectoryGiven](machine, store, sockets, self._tell)
         self._trust = machine.trust
-        self._file: tuple[int, int, int] | None = None  # so that what changed during the start is read once more
+        self._file: tuple[int, ...] | None = None  # so that what changed during the start is read once more
         self._refused: dict[str, int] = {}
         self._look_at = self._count_at = MonoMs(0)
         self._counted: Counter[str] = Counter()
@@ -275,13 +275,13 @@ def _tell_systemd(word: str) -> None:
         one.sendto(word.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written or replaced; None when it is not there."""
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is written, replaced or opened to this user; None when it is not there."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _connected(one: Snapshot) -> set[str]:

@@ -57,12 +57,14 @@ class Mailbox:
         queue.on_disk = max(0, queue.on_disk - len(rows)) if len(rows) == asked else 0
 
     def take(self, session: Session) -> Iterator[Held]:
-        """Yield rows in their order as far as the session's credit reaches; they are then on the way."""
+        """Yield rows in their order as far as the session's credit reaches; they are then on the way.
+
+        The caller spends the credit for what it truly puts, before it takes the next row.
+        """
         while (queue := self._next()) is not None:
             row = queue.ready[0]
             if not session.may_put(row.size):
                 return
-            session.spend(row.size)
             queue.popped()
             self._on_the_way.setdefault(row.envelope, []).append(row)
             yield row

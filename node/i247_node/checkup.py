@@ -159,9 +159,7 @@ def _examine_socket(config: NodeConfig) -> str:
     if folder == config.state and not folder.exists():
         return f"the daemon will make {config.socket}"
     if not folder.is_dir():
-        raise WorldFault(
-            f"looking for the folder {folder}", "make it, and let the user that runs the node write there"
-        )
+        raise WorldFault(f"looking for the folder {folder}", "make it, and let the user that runs the node write there")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WorldFault(f"writing in {folder}", "give the folder to the user that runs the node")
     if config.socket_mode & stat.S_IRWXO:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -131,7 +131,7 @@ class _Sockets(NodeSockets):
 
     def descriptors(self) -> frozenset[int]:
         watched = self._poller._sockets.sockets  # noqa: SLF001  until the poller tells them
-        return frozenset(one.get(zmq.FD) if isinstance(one, zmq.Socket) else one.fileno() for one, _ in watched)
+        return frozenset(one.FD if isinstance(one, zmq.Socket) else one.fileno() for one, _ in watched)
 
 
 class _Ready:
@@ -139,18 +139,16 @@ class _Ready:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._watched: frozenset[int] = frozenset()
 
     def fileno(self) -> int:
         return self._epoll.fileno()
 
     def renew(self, sockets: NodeSockets) -> None:
         """Wait for exactly the sockets that there are now."""
-        wanted = sockets.descriptors() if isinstance(sockets, _Sockets) else frozenset()
-        for descriptor in wanted - self._watched:
-            self._epoll.register(descriptor, select.EPOLLIN)
-        # A closed descriptor has left by itself.
-        self._watched = wanted
+        # A closed descriptor has left by itself, and another socket may have its number by now.
+        for descriptor in sockets.descriptors() if isinstance(sockets, _Sockets) else ():
+            with suppress(FileExistsError):
+                self._epoll.register(descriptor, select.EPOLLIN)
 
     def __enter__(self) -> Self:
         return self

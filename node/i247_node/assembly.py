@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from i247_edges.clock import read_clocks
-from i247_node.caretaker import Caretaker
+from i247_node.caretaker import Caretaker, Log
 from i247_node.commands import LookUp
 from i247_node.config import NodeConfig
 from i247_node.directory_watch import DirectoryWatch
@@ -56,12 +56,13 @@ def assembled(
     look_up: Callable[[LookUp], None] | None = None,
     registers: Registers | None = None,
     sockets: Callable[[bytes], NodeSockets] = NodeSockets,
+    log: Log | None = None,
 ) -> Iterator[Assembly]:
     """Give a node; raise CallerFault or WorldFault when something that it needs is not in order.
 
     `registers` take the place of those in the configuration; `look_up` begins look-ups in slow ones.
     """
-    log = structlog.get_logger()
+    log = structlog.get_logger() if log is None else log
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(config)))
         wall = read_clocks().wall

@@ -219,7 +219,7 @@ class Bureau:
                 for line in response.iter_lines():
                     yield from _news_in(line)
         except httpx.TransportError as fault:
-            raise _told(fault, EVENTS_CALL, self._socket) from fault
+            raise told(fault, EVENTS_CALL, self._socket) from fault
 
     def close(self) -> None:
         """End the connection."""
@@ -242,7 +242,7 @@ class Bureau:
                 timeout=self._patience(call),
             )
         except httpx.TransportError as fault:
-            raise _told(fault, call, self._socket) from fault
+            raise told(fault, call, self._socket) from fault
         return read_answer(call, response.status_code, response.content)
 
     def _patience(self, call: Call[T]) -> httpx.Timeout:
@@ -384,7 +384,7 @@ class AsyncBureau:
                     for news in _news_in(line):
                         yield news
         except httpx.TransportError as fault:
-            raise _told(fault, EVENTS_CALL, self._socket) from fault
+            raise told(fault, EVENTS_CALL, self._socket) from fault
 
     async def close(self) -> None:
         """End the connection."""
@@ -407,7 +407,7 @@ class AsyncBureau:
                 timeout=self._patience(call),
             )
         except httpx.TransportError as fault:
-            raise _told(fault, call, self._socket) from fault
+            raise told(fault, call, self._socket) from fault
         return read_answer(call, response.status_code, response.content)
 
     def _patience(self, call: Call[T]) -> httpx.Timeout:
@@ -425,7 +425,7 @@ def _news_in(line: str) -> Iterable[NewsShown]:
     return () if news is None else (news,)
 
 
-def _told(fault: httpx.TransportError, call: Call[T], socket: Path) -> BureauError:
+def told(fault: httpx.TransportError, call: Call[T], socket: Path) -> BureauError:
     """Return the error that says what is known of a call after the transport failed."""
     doing = f"reaching the node at {socket}"
     match fault:

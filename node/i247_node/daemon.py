@@ -34,7 +34,7 @@ def run_node(config: NodeConfig, log: Log) -> None:
     """Run until SIGTERM or SIGINT; raise CallerFault or WorldFault when the node cannot start, or not go on."""
     _forbid_core_dumps()
     desk = _Desk()
-    with assembled(config, unlock(config), look_up=desk.begin) as node:
+    with assembled(config, unlock(config), look_up=desk.begin, log=log) as node:
         desk.open(node)
         daemon = _Daemon(node, desk, log)
         interface = InterfaceThread(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.processes.country import Countries, until
 
 from i247_node.commands import AskQuestion, ConversationMoved
 from i247_node.embed import EmbeddedNode
@@ -14,7 +15,6 @@ from i247_protocol.handling import ROUTINE_HANDLING, Purpose
 from i247_protocol.names import MemberCode
 from i247_protocol.priority import Priority
 from i247_protocol.queries import Status, TravelDocument
-from tests.processes.country import Countries, until
 
 QUERIES = 1_000
 IN_FLIGHT = 64
@@ -85,7 +85,7 @@ def _question(n: int) -> AskQuestion:
 
 
 def _read_by_nobody(countries: Countries) -> None:
-    """The marked number is in no file and no log of a hub."""
+    """Show that the marked number is in no file and no log of a hub."""
     for hub in ("lyon", "singapore"):
         files = [path for path in (countries.root / hub).rglob("*") if path.is_file()]
         assert any(path.suffix.startswith(".db") or path.read_bytes()[:6] == b"SQLite" for path in files)

@@ -2,7 +2,7 @@
 
 Decides: that a setting nobody knows, one of the wrong type and one that is missing are refused with path, line and
 a way out; that the file cannot be changed by everybody. Leaves to others: what the settings mean. Such a file holds
-no secrets, so no value of it is a secret; even so no fault repeats one. docs/operating.md.
+no secrets, so no value of it is a secret; even so no fault repeats one. docs/operations.md.
 
 A field of type `Path` is taken from the folder of the file unless it is absolute. A `kind` is a msgspec struct of
 structs, lists, tuples, dicts with text keys, and plain values; `X | None` may stand around any of them, and

@@ -2,7 +2,7 @@
 
 Decides: form, level, place, and what may not get through. Leaves to others: what is worth saying. A log holds names of
 members, reasons and counts, never what a message says; should a caller slip, bytes, long texts and the words of
-exceptions are withheld here. docs/operating.md.
+exceptions are withheld here. docs/operations.md.
 """
 
 from __future__ import annotations

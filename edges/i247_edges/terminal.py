@@ -2,7 +2,7 @@
 
 Decides: how a fault reads (`error:`, then `hint:`, on stderr), what each reason means in a sentence, the exit codes,
 and how tables, values and times look. Leaves to others: what is said. What members wrote is shown without control
-characters, so it cannot play with the terminal. docs/operating.md.
+characters, so it cannot play with the terminal. docs/operations.md.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from i247_hub.mailbox import Mailbox
 from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle
 from i247_hub.returns import Returns
 from i247_hub.room import Room
-from i247_keys.returned import verify_bounce
-from i247_protocol.bundle import batches
+from i247_keys.returned import known_reason, verify_bounce
+from i247_protocol.bundle import batches, custody_of
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Ask, Bounce, Busy, Custody, Fate, Known, Pair, Parcel, Put, Returned, Role, Told
@@ -104,19 +104,16 @@ class Carriage:
     def time_passed(self, now: Now) -> Iterator[Effect]:
         """Try again where a place was busy."""
         for mailbox in self._mailboxes.values():
-            if mailbox.paused_until and mailbox.paused_until <= now.mono:
-                mailbox.paused_until = MonoMs(0)
+            if mailbox.resumes(now.mono):
                 yield from self._deliver(mailbox, now)
 
     def expire(self, now: Now) -> Iterator[Effect]:
-        """Forget what has expired for places that are not connected; the others find it when they deliver."""
+        """Forget what has expired, wherever it waits."""
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
-            lane = lane_of(row.prio)
-            if self._connections.outward(row.hop.text, lane) is None:
-                self._refuse(Reason.EXPIRED)
-                self._mailbox(row.hop, lane).expired_on_disk(row.prio)
-                yield Persist(Forget(row.seq))
-        self._room.used = self._memory.used_bytes()
+            self._refuse(Reason.EXPIRED)
+            self._mailbox(row.hop, lane_of(row.prio)).drop(row)
+            yield Persist(Forget(row.seq))
+            self._room.used = self._memory.used_bytes()
 
     def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
         """Yield for each next place and lane how many rows wait and whether it is connected."""
@@ -149,7 +146,8 @@ class Carriage:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
         if kept:
-            yield Claim(connection.link, Custody(put.session, tuple(kept), None))
+            for frame in custody_of(put.session, kept):
+                yield Claim(connection.link, frame)
         for reason, pairs in refused.items():
             yield Claim(connection.link, Busy(put.session, tuple(pairs), reason.value, BUSY_RETRY_MS))
         credit = connection.session.grant()
@@ -286,18 +284,33 @@ class Carriage:
                 ]:
                     if done:
                         yield from self._forget(part)
-                    yield from self._owe(part, word)
+                    for one in self._for_each(part, word, now):
+                        yield from self._owe(part, one)
             if word.recipient != EVERYBODY:
                 told.append(Pair(word.envelope, (word.recipient,)))
         if told:
             yield Claim(connection.link, Custody(returned.session, tuple(told), None))
 
+    def _for_each(self, row: Held, word: Bounce, now: Now) -> Iterator[Bounce]:
+        """Return the word, or this hub's own for each recipient when it speaks of all: only those can be settled."""
+        if word.recipient != EVERYBODY:
+            yield word
+            return
+        for member in row.recipients:
+            yield self._bounce(row.envelope, member, known_reason(word.reason), now.wall)
+
     def busy(self, connection: Connection, busy: Busy, now: Now) -> None:
-        """Keep what a place has no room for, and leave it alone for as long as it says."""
+        """Keep what a place has no room for; leave the place alone where it has room for nothing else either."""
         mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
+        until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS * 12))
+        one_by_one = busy.reason == Reason.PARKED_FULL.value
         for pair in busy.pairs:
-            mailbox.put_back(EnvelopeId(pair.envelope))
-        mailbox.paused_until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS * 12))
+            if one_by_one:
+                mailbox.put_aside(EnvelopeId(pair.envelope), until)
+            else:
+                mailbox.put_back(EnvelopeId(pair.envelope))
+        if not one_by_one:
+            mailbox.paused_until = until
         self._counters.add("busy-heard")
 
     def ask(self, connection: Connection, ask: Ask) -> Iterator[Effect]:

@@ -18,7 +18,7 @@ from i247_keys.roster import Directory, State
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Parcel
-from i247_protocol.header import Header, check_sizes, parse_header
+from i247_protocol.header import KEY_ID_BYTES, Header, check_sizes, parse_header
 from i247_protocol.limits import CONTROL_BODY_BYTES_MAX, HOPS_MAX, LIFETIME_MS_MAX, SKEW_MS, WRAP_BYTES
 from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, WallMs, expiry_wall
 from i247_protocol.priority import Priority
@@ -89,10 +89,15 @@ def _read(parcel: Parcel, wall: WallMs) -> tuple[Header, Mapping[MemberCode, Key
         if parcel.wraps:
             raise PeerFault(Reason.MALFORMED)
         return header, {header.recipients[0]: KeyId(header.kid)}
-    targets = {MemberCode(member): KeyId(kid) for member, kid, sealed in parcel.wraps if len(sealed) == WRAP_BYTES}
+    targets = {MemberCode(member): KeyId(kid) for member, kid, sealed in parcel.wraps if is_wrap(kid, sealed)}
     if not targets or len(targets) != len(parcel.wraps) or not targets.keys() <= set(header.to):
         raise PeerFault(Reason.MALFORMED)
     return header, targets
+
+
+def is_wrap(kid: bytes, sealed: bytes) -> bool:
+    """Whether a wrap has the lengths that it must have; credit and room count on them."""
+    return len(kid) == KEY_ID_BYTES and len(sealed) == WRAP_BYTES
 
 
 def _place(member: MemberCode, kid: KeyId, hops: int, around: Surroundings) -> Hop | Reason:

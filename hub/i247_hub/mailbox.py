@@ -27,6 +27,7 @@ class Mailbox:
         self.paused_until = MonoMs(0)
         self._queues = {prio: _Queue() for prio in LANES[lane]}
         self._on_the_way: dict[EnvelopeId, list[Held]] = {}
+        self._aside: list[tuple[MonoMs, Held]] = []
         self._in_a_row = 0
 
     def add(self, row: Held, *, connected: bool) -> None:
@@ -37,10 +38,17 @@ class Mailbox:
         """Learn at start that `rows` rows lie in the store."""
         self._queues[prio].on_disk += rows
 
-    def expired_on_disk(self, prio: Priority) -> None:
-        """Learn that a row which lies in the store alone was removed there."""
-        queue = self._queues[prio]
-        queue.on_disk = max(0, queue.on_disk - 1)
+    def drop(self, row: Held) -> None:
+        """Forget a row that was removed from the store, wherever it is here (its body may be missing)."""
+        on_the_way = self._on_the_way.get(row.envelope, [])
+        kept = [one for one in on_the_way if one.seq != row.seq]
+        if len(kept) < len(on_the_way):
+            self._on_the_way[row.envelope] = kept
+            if not kept:
+                del self._on_the_way[row.envelope]
+            return
+        self._aside = [(until, one) for until, one in self._aside if one.seq != row.seq]
+        self._queues[row.prio].drop(row.seq)
 
     def wanted_page(self) -> tuple[Priority, int] | None:
         """Return the priority and the `seq` after which rows should be paged in, or None when enough are here."""
@@ -90,9 +98,27 @@ class Mailbox:
         for row in sorted(back, key=lambda row: row.seq, reverse=True):
             self._queues[row.prio].prepend(row)
 
+    def put_aside(self, envelope: EnvelopeId, until: MonoMs) -> None:
+        """Keep one envelope back for a while, and let the others pass."""
+        self._aside += [(until, row) for row in self._on_the_way.pop(envelope, ())]
+
+    def resumes(self, now: MonoMs) -> bool:
+        """Whether there is something to put again, now that a pause is over."""
+        over = [row for until, row in self._aside if until <= now]
+        self._aside = [(until, row) for until, row in self._aside if until > now]
+        for row in sorted(over, key=lambda row: row.seq, reverse=True):
+            self._queues[row.prio].prepend(row)
+        unpaused = 0 < self.paused_until <= now
+        if unpaused:
+            self.paused_until = MonoMs(0)
+        return bool(over) or unpaused
+
     def let_go(self) -> None:
         """Keep nothing in memory for a place that is not connected; the store has it all."""
         self.put_back()
+        for _, row in self._aside:
+            self._queues[row.prio].prepend(row)
+        self._aside.clear()
         for queue in self._queues.values():
             queue.let_go()
 
@@ -109,7 +135,7 @@ class Mailbox:
     def rows(self) -> int:
         """How many rows wait or are on the way."""
         ready = sum(len(queue.ready) for queue in self._queues.values())
-        return ready + self.rows_on_disk + sum(len(rows) for rows in self._on_the_way.values())
+        return ready + len(self._aside) + self.rows_on_disk + sum(len(rows) for rows in self._on_the_way.values())
 
     def _all_on_the_way(self) -> list[Held]:
         rows = [row for rows in self._on_the_way.values() for row in rows]
@@ -162,6 +188,14 @@ class _Queue:
 
     def popped(self) -> None:
         self.size -= self.ready.popleft().size
+
+    def drop(self, seq: int) -> None:
+        for row in self.ready:
+            if row.seq == seq:
+                self.ready.remove(row)
+                self.size -= row.size
+                return
+        self.on_disk = max(0, self.on_disk - 1)
 
     def let_go(self) -> None:
         self.on_disk += len(self.ready)

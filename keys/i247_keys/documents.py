@@ -97,5 +97,3 @@ def tally(document: Document, context: bytes, entitled: Mapping[KeyId, bytes], t
             continue
         signed[key] = None
     return Verdict(tuple(signed), max(0, threshold - len(signed)))
-
-

@@ -3,7 +3,7 @@
 One suite only: DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001, ChaCha20-Poly1305 0x0003. Sealed bytes
 are `enc (32) ‖ ciphertext ‖ tag (16)`. What they are bound to is the caller's, in `info`. Written here because
 PyNaCl has no HPKE; held against the RFC's vectors and an independent implementation in tests/keys/test_hpke.py.
-Nothing in the hub may reach this module. docs/protocol.md 5.4.
+Nothing in the hub may reach this module. docs/protocol.md 5.3.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 For each member the row that its own request and the Assembly's decision lead to is computed, and the new row must
 equal it in every field. Without either the row must be as it was, with one exception: an emergency suspension, for
 72 hours and at most once for a member in 30 days. Hubs, version and times are left to the k of n. Rows do not
-vanish. docs/protocol.md 8.3.
+vanish. docs/protocol.md 8.5.
 
 All is judged at the instant at which the roster was issued, so everybody comes to the same result at any time.
 """

@@ -15,7 +15,7 @@ The file is the canonical msgpack
 `use` and `public` stand inside the box too, so a file cannot be relabelled. A file is written once with mode 0600
 and never over another; it is read only when nobody else could have written or read it. There is no form
 without a passphrase. A passphrase comes from a file or from systemd's credentials, never from a command line or
-an environment variable, which other processes can see. Edge: touches the disk. docs/protocol.md 8.7.
+an environment variable, which other processes can see. Edge: touches the disk. docs/operations.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A step is what the directory takes at once: a charter with the decision that carried it, or a roster as its
 difference to the one before, with the decisions and requests that justify it. The receiver builds the whole
-roster again, and the signatures are over that. Nothing here is believed; `trust` judges. docs/protocol.md 8.7.
+roster again, and the signatures are over that. Nothing here is believed; `trust` judges. docs/protocol.md 8.8.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Follow a network file from the pin: the whole log, by any channel, believed from nobody.
 
 A newcomer replays it; whoever holds something already extends it. The shapes stand in `log`, the rules in
-`trust`. docs/protocol.md 8.7.
+`trust`. docs/protocol.md 8.8.
 """
 
 from __future__ import annotations

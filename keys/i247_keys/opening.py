@@ -3,7 +3,7 @@
 Decides whether the bytes are what somebody sealed to this header and this key, and nothing about who that was:
 the signature inside is not looked at here. Byte layouts stand in `i247_keys.sealing`. Whatever fails,
 the reason is `cannot-open`, so that a failure tells nothing of its cause; a key that is not held is `dead-key`,
-which the newest keycard tells everybody anyway. Nothing in the hub may reach this module. docs/protocol.md 5.6.
+which the newest keycard tells everybody anyway. Nothing in the hub may reach this module. docs/protocol.md 5.3 and 5.4.
 """
 
 from __future__ import annotations

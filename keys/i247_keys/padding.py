@@ -3,7 +3,7 @@
 The padded form is the inner bytes, one byte 0x80, and zeros up to max(512, Padmé of the two together), so that
 a length leaks O(log log length) bits and costs at most 12 %. Each inner has exactly one padded form, and no
 other is taken. Padmé: Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with
-PURBs", 2019, section 4. docs/protocol.md 5.3.
+PURBs", 2019, section 4. docs/protocol.md 5.2.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Two recipients or more; the header's `kid` is nil, the content key is 32 random 
     sealed = HPKE.seal(epoch key, info = "i247/wrap/1" ‖ 00 ‖ hh ‖ bh, content key) = enc (32) ‖ 32 bytes ‖ tag (16)
 
 The commitment makes the body open under one key only: without it a sender could make one body that reads
-differently for two recipients. docs/protocol.md 5.2 to 5.5.
+differently for two recipients. docs/protocol.md 5.2 to 5.4.
 """
 
 from __future__ import annotations

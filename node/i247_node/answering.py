@@ -16,7 +16,7 @@ from i247_protocol.bodies import parse_body
 from i247_protocol.counters import Counters
 from i247_protocol.errors import WorldFault
 from i247_protocol.handling import Purpose
-from i247_protocol.limits import LIFETIME_MS_MAX
+from i247_protocol.limits import NOTICE_LIFETIME_MS
 from i247_protocol.machine import Effect, Persist, Tell
 from i247_protocol.names import MINUTE_MS, MemberCode, Now
 from i247_protocol.queries import CAUTION, Query, Reply, Status
@@ -61,7 +61,7 @@ class Answering:
             to=(entry.sender,),
             body=reply,
             prio=entry.prio,
-            lifetime_ms=min(LIFETIME_MS_MAX, max(REPLY_LIFETIME_MS_MIN, entry.exp * MINUTE_MS - now.wall)),
+            lifetime_ms=min(NOTICE_LIFETIME_MS, max(REPLY_LIFETIME_MS_MIN, entry.exp * MINUTE_MS - now.wall)),
             basis=statement.basis,
             handling=statement.handling,
             conv=entry.conv,

@@ -155,6 +155,11 @@ def _examine_registers(config: NodeConfig) -> str:
 
 def _examine_socket(config: NodeConfig) -> str:
     require_socket_path(config.socket)
+    if config.socket_mode & stat.S_IRWXO:
+        raise _Degraded(
+            f"everybody on this machine may speak for {config.member} at {config.socket}",
+            'set interface.mode = "0660", and give the socket a group',
+        )
     folder = config.socket.parent
     if folder == config.state and not folder.exists():
         return f"the daemon will make {config.socket}"
@@ -162,17 +167,14 @@ def _examine_socket(config: NodeConfig) -> str:
         raise WorldFault(f"looking for the folder {folder}", "make it, and let the user that runs the node write there")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WorldFault(f"writing in {folder}", "give the folder to the user that runs the node")
-    if config.socket_mode & stat.S_IRWXO:
-        raise _Degraded(
-            f"everybody on this machine may speak for {config.member} at {config.socket}",
-            'set interface.mode = "0660", and give the socket a group',
-        )
     return str(config.socket)
 
 
 def _examine_store(config: NodeConfig) -> str:
     if not config.state.exists():
         return f"the daemon will make {config.state}"
+    if not config.state.is_dir():
+        raise WorldFault(f"looking for the folder {config.state}", "move away what lies there, or change `state`")
     if stat.S_IMODE(config.state.stat().st_mode) & 0o077:
         raise _Degraded(f"others may look into {config.state}", f"chmod 700 {config.state}")
     if not config.store.exists():

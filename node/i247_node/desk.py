@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from i247_keys.cardfile import CardFile
 from i247_keys.identity import Identity
+from i247_keys.keycard import VERSION_MAX
 from i247_keys.keyring import Keyring
 from i247_keys.network_file import extend
 from i247_keys.roster import Directory
@@ -21,7 +22,7 @@ from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Cards, CardWant, DirHave, DirWant, Hello
 from i247_protocol.machine import Claim, Effect, Persist
-from i247_protocol.names import MemberCode, Now, WallMs
+from i247_protocol.names import DAY_MS, MemberCode, Now, WallMs
 from i247_protocol.priority import Lane
 from i247_protocol.reasons import Reason
 
@@ -143,6 +144,12 @@ class Desk:
         return fresh, effects
 
     def _renew(self, now: Now, *, drop: bool) -> Iterator[Effect]:
+        if self.card_version >= VERSION_MAX:
+            # Only a thief of the identity key can have counted so far. No card can follow; a rekey ends it.
+            self._counters.add("alarm.card-version-exhausted")
+            self._keys_change = WallMs(now.wall + DAY_MS)
+            yield self._trail.of("keycard", self.me, b"", b"", "exhausted", now=now)
+            return
         renewed = self.keyring.dropped if drop else self.keyring.renewed
         self.keyring = renewed(now.wall, self._entropy)
         # After a loss the last version is not known; seconds are ahead of any version that counted up from them.

@@ -68,8 +68,11 @@ class Listener:
         """Forget what was parked on a lost link: no custody was given, so the hub puts it again."""
         self._parked.pop(link, None)
 
-    def put(self, link: Link, put: Put, now: Now) -> Iterator[Effect]:
+    def put(self, link: Link, put: Put, now: Now, *, doubtful: bool) -> Iterator[Effect]:
         """Take what a hub puts; what is taken, or is worth nothing, the hub may forget."""
+        if doubtful:  # what has expired cannot be told; the hub keeps all of it
+            yield from self._too_early(link, put)
+            return
         taken: list[Pair] = []
         for parcel in put.parcels:
             if link.session is None or not link.session.take(parcel.size):
@@ -82,6 +85,14 @@ class Listener:
         credit = None if link.session is None else link.session.grant()
         if credit is not None:
             yield Claim(link.id, credit)
+
+    def _too_early(self, link: Link, put: Put) -> Iterator[Effect]:
+        self._counters.add(f"refused.{Reason.DOUBTFUL_CLOCK.value}", len(put.parcels))
+        for parcel in put.parcels:
+            if link.session is not None:
+                link.session.take(parcel.size)
+        pairs = tuple(Pair(envelope_id(parcel.header, parcel.body), (self._me,)) for parcel in put.parcels)
+        yield Claim(link.id, Busy(put.session, pairs, Reason.DOUBTFUL_CLOCK.value, BUSY_RETRY_MS))
 
     def _take(self, link: Link, parcel: Parcel, now: Now, *, may_park: bool) -> Generator[Effect, None, bool]:
         """Take one parcel; return whether the hub may forget it."""
@@ -101,7 +112,7 @@ class Listener:
         seen = self._memory.seen(verified.statement.author, verified.statement.message_id)
         if seen is not None:
             yield from self._seen_before(verified, seen, now)
-        elif verified.suspended or self._desk.trust.health(now.wall) is Health.HOLD:
+        elif self._must_withhold(verified, now):
             self._counters.add("withheld")
             _, saving = self._inbox.keep(verified, EntryState.WITHHELD, offered=False, now=now)
             yield from saving
@@ -142,9 +153,12 @@ class Listener:
             )
             return
         self._refuse(Reason.DUPLICATE)
-        if statement.act is not Act.RECEIPT:
-            kind = Kind(statement.author, Outcome.DELIVERED, None)
-            self._receipts.owe(kind, verified.sid, statement.prio, now)
+        if statement.act is Act.RECEIPT or self._must_withhold(verified, now):
+            return
+        refusal = self._refusal_of(statement)
+        outcome = Outcome.DELIVERED if refusal is None else Outcome.REFUSED
+        kind = Kind(statement.author, outcome, None if refusal is None else refusal.value)
+        self._receipts.owe(kind, verified.sid, statement.prio, now)
 
     def _admit(self, verified: Verified, now: Now) -> Iterator[Effect]:
         statement = verified.statement
@@ -194,6 +208,16 @@ class Listener:
         yield arrival(entry, statement)
         self._receipts.owe(Kind(entry.sender, Outcome.DELIVERED, None), entry.sid, entry.prio, now)
 
+    def _must_withhold(self, verified: Verified, now: Now) -> bool:
+        return verified.suspended or self._desk.trust.health(now.wall) is Health.HOLD
+
+    def _refusal_of(self, statement: Statement) -> Reason | None:
+        try:
+            parse_body(statement)
+        except PeerFault as fault:
+            return fault.reason
+        return self._why_not(statement)
+
     def _why_not(self, statement: Statement) -> Reason | None:
         if statement.act is Act.NOTICE and statement.author != SECRETARIAT:
             return Reason.POLICY
@@ -213,21 +237,26 @@ class Listener:
         """Act on what was withheld, where its author is in good standing and the directory fresh enough again."""
         if self._desk.trust.health(now.wall) is Health.HOLD:
             return
-        for entry in self._memory.withheld(0, WITHHELD_PAGE_ROWS):
-            state = self._desk.directory.state_of(entry.sender, now.wall)
-            if state is not State.ACTIVE or entry.exp * MINUTE_MS <= now.wall:
-                continue
-            statement = parse_statement(entry.statement)
-            refusal = self._why_not(statement)
-            body: Body | None = None
-            try:
-                body = parse_body(statement)
-            except PeerFault as fault:
-                refusal = fault.reason
-            offered = entry.act in OFFERED and refusal is None
-            state_after = EntryState.NEW if offered else EntryState.CONFIRMED
-            yield Persist(KeepEntryState(entry.n, state_after, offered=offered))
-            yield from self._act_on(entry, statement, body, refusal, now)
+        after = 0
+        while page := self._memory.withheld(after, WITHHELD_PAGE_ROWS):
+            after = page[-1].n
+            for entry in page:
+                yield from self._release(entry, now)
+
+    def _release(self, entry: Entry, now: Now) -> Iterator[Effect]:
+        if entry.exp * MINUTE_MS <= now.wall:  # its author has been told by its own clock
+            self._refuse(Reason.EXPIRED)
+            yield Persist(KeepEntryState(entry.n, EntryState.CONFIRMED, offered=False))
+            return
+        if self._desk.directory.state_of(entry.sender, now.wall) is not State.ACTIVE:
+            return
+        statement = parse_statement(entry.statement)
+        refusal = self._refusal_of(statement)
+        body = parse_body(statement) if refusal is None else None
+        offered = entry.act in OFFERED and refusal is None
+        state = EntryState.NEW if offered else EntryState.CONFIRMED
+        yield Persist(KeepEntryState(entry.n, state, offered=offered))
+        yield from self._act_on(entry, statement, body, refusal, now)
 
     def _refuse(self, reason: Reason) -> None:
         self._counters.add(f"refused.{reason.value}")

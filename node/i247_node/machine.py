@@ -92,9 +92,9 @@ class NodeMachine:
         inbox = Inbox(memory)
         self._links = links = Links(entropy)
         self._desk = desk = Desk(me, identity, trust, memory, links, entropy, counters, trail)
-        self._outbox = outbox = Outbox(memory, desk.cards, links, entropy, counters)
         self._receipts = receipts = Receipts()
         self._conversations = conversations = Conversations()
+        self._outbox = outbox = Outbox(memory, desk.cards, links, entropy, counters, conversations.refused)
         self._speaker = speaker = Speaker(
             identity,
             memory,
@@ -161,7 +161,8 @@ class NodeMachine:
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
-        others = (self._outbox.next_deadline(), self._receipts.next_deadline(), self._conversations.next_deadline())
+        receipts = None if self._links.clock_is_doubtful else self._receipts.next_deadline()
+        others = (self._outbox.next_deadline(), receipts, self._conversations.next_deadline())
         return min((self._tick, *(at for at in others if at is not None)))
 
     # Sessions.
@@ -234,7 +235,7 @@ class NodeMachine:
         """Hand a frame to the part that it is for."""
         match frame:
             case Put():
-                yield from self._listener.put(link, frame, now)
+                yield from self._listener.put(link, frame, now, doubtful=self._links.clock_is_doubtful)
             case Custody():
                 yield from self._outbox.custody(link.hub, frame.pairs, now)
             case Credit():
@@ -242,7 +243,7 @@ class NodeMachine:
                     link.session.allow(frame)
                 yield from self._outbox.push(now, link.lane)
             case Busy():
-                self._outbox.busy(frame.pairs)
+                self._outbox.busy(link.lane, frame.pairs, frame.retry_after, now)
                 self.counters.add("busy-heard")
             case Returned():
                 yield from self._returned(link, frame, now)
@@ -300,8 +301,9 @@ class NodeMachine:
     def _time_passed(self, now: Now) -> Iterator[Effect]:
         yield from self._conversations.time_passed(now)
         yield from self._outbox.time_passed(now)
-        for kind, sids in self._receipts.due(now):
-            yield from self._speaker.give_receipt(kind, sids, now)
+        if not self._links.clock_is_doubtful:  # with a doubtful clock nothing is signed
+            for kind, sids in self._receipts.due(now):
+                yield from self._speaker.give_receipt(kind, sids, now)
         if now.mono >= self._tick:
             self._tick = MonoMs(now.mono + TICK_MS)
             self._ticks += 1

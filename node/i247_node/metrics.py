@@ -1,6 +1,6 @@
 """Write how a node stands in Prometheus' text format. Names and labels come from code, never from a peer.
 
-docs/operating.md lists what to watch.
+docs/operations.md lists what to watch.
 """
 
 from __future__ import annotations

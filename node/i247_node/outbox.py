@@ -31,11 +31,13 @@ from i247_protocol.limits import (
     PATIENCE_MS,
     RESEND_MS,
     RETRY_MS_MAX,
+    TICK_MS,
 )
 from i247_protocol.machine import Claim, Effect, LinkId, Persist, Tell
 from i247_protocol.names import EnvelopeId, EvidenceId, HubName, MemberCode, MonoMs, Now, expiry_wall
 from i247_protocol.priority import Lane, Priority, lane_of
 from i247_protocol.reasons import Reason
+from i247_protocol.statement import Act
 from i247_protocol.timers import Timers
 
 
@@ -63,19 +65,27 @@ class Outbox:
     """All messages of ours that somebody still has to sign for."""
 
     def __init__(
-        self, memory: NodeMemory, cards: CardFile, links: Links, entropy: Callable[[int], bytes], counters: Counters
+        self,
+        memory: NodeMemory,
+        cards: CardFile,
+        links: Links,
+        entropy: Callable[[int], bytes],
+        counters: Counters,
+        query_refused: Callable[[bytes], Iterator[Effect]],
     ) -> None:
         self._memory = memory
         self._cards = cards
         self._links = links
         self._entropy = entropy
         self._counters = counters
+        self._query_refused = query_refused
         self._ready: dict[Priority, deque[Job]] = {prio: deque() for prio in Priority}
         self._tail = dict.fromkeys(Priority, 0)
         self._behind = dict.fromkeys(Priority, True)
         self._on_the_way: dict[EnvelopeId, tuple[Job, LinkId]] = {}
         self._active: set[tuple[int, MemberCode]] = set()
         self._sealed_bytes = 0
+        self._paused = dict.fromkeys(Lane, 0)
         self._without_card: set[MemberCode] = set()
         self._dead: dict[MemberCode, bytes] = {}  # keys that a hub has called dead, until the member's next card
         self._patience: Timers[MemberCode] = Timers()
@@ -115,7 +125,7 @@ class Outbox:
 
     def push(self, now: Now, lane: Lane) -> Iterator[Effect]:
         """Put what is ready on a lane, as far as links and credit reach."""
-        if not any(self._links.open_on(lane)):
+        if now.mono < self._paused[lane] or not any(self._links.open_on(lane)):
             return
         for prio in Priority:
             if lane_of(prio) is lane:
@@ -251,8 +261,9 @@ class Outbox:
         for lane in Lane:
             yield from self.push(now, lane)
 
-    def busy(self, pairs: Iterable[Pair]) -> None:
-        """Put back what a hub had no room for."""
+    def busy(self, lane: Lane, pairs: Iterable[Pair], retry_after_ms: int, now: Now) -> None:
+        """Put back what a hub had no room for, and leave the lane alone for as long as it says."""
+        self._paused[lane] = now.mono + min(max(retry_after_ms, TICK_MS), RETRY_MS_MAX)
         for pair in pairs:
             found = self._on_the_way.pop(EnvelopeId(pair.envelope), None)
             if found is not None:
@@ -378,6 +389,8 @@ class Outbox:
             self._counters.add(f"delivery.{state.value}")
             message = message or self._memory.outgoing(n)
             if message is not None:
+                if state is DeliveryState.REFUSED and message.act is Act.QUERY:
+                    yield from self._query_refused(message.conv)
                 yield Tell(DeliveryMoved(message.id, member, state, reason))
 
     def _off_the_way(self, envelope: EnvelopeId, named: Iterable[str]) -> Iterator[tuple[Job, tuple[MemberCode, ...]]]:

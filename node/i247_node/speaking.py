@@ -29,7 +29,7 @@ from i247_protocol.correspondence import Correspondence
 from i247_protocol.counters import Counters
 from i247_protocol.errors import CallerFault
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
-from i247_protocol.limits import NOTICE_LIFETIME_MS, RECEIPT_LIFETIME_MS, REPLY_TIME_MS_MAX
+from i247_protocol.limits import NOTICE_LIFETIME_MS, RECEIPT_LIFETIME_MS, RECIPIENTS_MAX, REPLY_TIME_MS_MAX
 from i247_protocol.machine import Effect, Persist, Tell
 from i247_protocol.names import SECRETARIAT, EvidenceId, MemberCode, MessageId, Now, WallMs
 from i247_protocol.priority import Priority
@@ -189,6 +189,8 @@ class Speaker:
         members = tuple(to)
         if not members or self._me in members or len(set(members)) != len(members):
             raise CallerFault("sending a message", "name one or more other members, each once")
+        if len(members) > RECIPIENTS_MAX:
+            raise CallerFault("sending a message", f"send it to {RECIPIENTS_MAX} members at a time")
         for member in members:
             state = self._desk.directory.state_of(member, now.wall)
             if state is not State.ACTIVE:

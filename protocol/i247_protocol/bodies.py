@@ -11,7 +11,7 @@ from i247_protocol.limits import STATEMENT_BYTES_MAX
 from i247_protocol.notices import Notice, notice_is_sound
 from i247_protocol.queries import Query, Reply, query_is_sound, reply_is_sound
 from i247_protocol.reasons import Reason
-from i247_protocol.receipts import Receipt
+from i247_protocol.receipts import Receipt, receipt_is_sound
 from i247_protocol.statement import Act, Statement
 
 Body = Query | Reply | Notice | Correspondence | Receipt
@@ -40,7 +40,7 @@ def body_is_sound(body: Body) -> bool:
         case Correspondence():
             return correspondence_is_sound(body)
         case Receipt():
-            return True
+            return receipt_is_sound(body)
 
 
 TYPES: Final[dict[Act, type[Body]]] = {

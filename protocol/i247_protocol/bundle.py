@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from i247_protocol.frames import Ask, Custody, Frame, Pair, Parcel, Put, encode_frame
-from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, PAIRS_MAX
+from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, PAIR_RECIPIENTS_MAX, PAIRS_MAX
 from i247_protocol.machine import LinkId
 
 
@@ -32,6 +32,20 @@ class Bundle:
                 yield link, encode_frame(one.closed())
 
 
+def custody_of(session: bytes, pairs: Iterable[Pair]) -> Iterator[Custody]:
+    """Yield the frames that say custody of `pairs`, each within the bounds of a frame."""
+    batch: list[Pair] = []
+    count = 0
+    for one in pairs:
+        if batch and (len(batch) == PAIRS_MAX or count + len(one.recipients) > PAIR_RECIPIENTS_MAX):
+            yield Custody(session, tuple(batch), None)
+            batch, count = [], 0
+        batch.append(one)
+        count += len(one.recipients)
+    if batch:
+        yield Custody(session, tuple(batch), None)
+
+
 def batches(parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, ...]]:
     """Yield `parcels` in order, as many at a time as one frame should carry."""
     batch: list[Parcel] = []
@@ -49,11 +63,12 @@ def batches(parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, ...]]:
 class _Open:
     """A frame that may still grow."""
 
-    __slots__ = ("first", "items", "size")
+    __slots__ = ("count", "first", "items", "size")
 
     def __init__(self, frame: Frame) -> None:
         self.first = frame
         self.items = list(_items(frame))
+        self.count = _count(self.items)
         self.size = _size(frame)
 
     def absorbs(self, frame: Frame) -> bool:
@@ -63,8 +78,9 @@ class _Open:
         size = _size(frame)
         many = BATCH_PARCELS_MAX if isinstance(frame, Put) else PAIRS_MAX
         more = _items(frame)
-        if self.size + size > BATCH_BYTES_MAX or len(self.items) + len(more) > many:
+        if self.size + size > BATCH_BYTES_MAX or self.count + _count(more) > many:
             return False
+        self.count += _count(more)
         self.items += more
         self.size += size
         return True
@@ -90,6 +106,10 @@ def _items(frame: Frame) -> tuple[object, ...]:
             return frame.pairs
         case _:
             return ()
+
+
+def _count(items: Iterable[object]) -> int:
+    return sum(len(item.recipients) if isinstance(item, Pair) else 1 for item in items)
 
 
 def _size(frame: Frame) -> int:

@@ -20,10 +20,11 @@ from i247_protocol.limits import (
     CARDS_IN_FRAME_MAX,
     FRAME_BYTES_MAX,
     MEMBERS_MAX,
+    PAIR_RECIPIENTS_MAX,
     PAIRS_MAX,
     RECIPIENTS_MAX,
 )
-from i247_protocol.names import EnvelopeId, KeyId, MemberCode, SessionId, parse_member
+from i247_protocol.names import EnvelopeId, Instant, KeyId, MemberCode, Ordinal, SessionId, parse_member
 from i247_protocol.priority import Lane
 from i247_protocol.reasons import Reason
 
@@ -76,7 +77,7 @@ class Known(NamedTuple):
     recipient: str
     fate: Fate
     hop: str
-    at: int
+    at: Instant
 
 
 class Bounce(NamedTuple):
@@ -85,7 +86,7 @@ class Bounce(NamedTuple):
     envelope: bytes
     recipient: str
     reason: str
-    at: int
+    at: Instant
     hub: str
     signature: bytes
 
@@ -99,12 +100,12 @@ class Hello(_Frame, frozen=True, array_like=True, tag="hello"):
 
     role: Role
     lane: Lane
-    roster: int
+    roster: Ordinal
     pulse: bytes
     cards: bytes
-    time: int
-    window_messages: int
-    window_bytes: int
+    time: Instant
+    window_messages: Ordinal
+    window_bytes: Ordinal
 
 
 class Reset(_Frame, frozen=True, array_like=True, tag="reset"):
@@ -135,7 +136,7 @@ class Busy(_Frame, frozen=True, array_like=True, tag="busy"):
 
     pairs: tuple[Pair, ...]
     reason: str
-    retry_after: int
+    retry_after: Ordinal
 
 
 class Ask(_Frame, frozen=True, array_like=True, tag="ask"):
@@ -153,8 +154,8 @@ class Told(_Frame, frozen=True, array_like=True, tag="told"):
 class Credit(_Frame, frozen=True, array_like=True, tag="credit"):
     """Allow the other side so many messages and bytes in this session, counted from its beginning."""
 
-    total_messages: int
-    total_bytes: int
+    total_messages: Ordinal
+    total_bytes: Ordinal
 
 
 class DirWant(_Frame, frozen=True, array_like=True, tag="dir-want"):
@@ -208,7 +209,10 @@ def _within_bounds(frame: Frame) -> bool:
         case Put():
             return 0 < len(frame.parcels) <= BATCH_PARCELS_MAX and all(_parcel_is_sound(one) for one in frame.parcels)
         case Custody() | Busy() | Ask():
-            return 0 < len(frame.pairs) <= PAIRS_MAX and all(_pair_is_sound(pair) for pair in frame.pairs)
+            # An answer to an ask has a line for each recipient, and must fit a frame as well.
+            most = PAIRS_MAX if isinstance(frame, Ask) else PAIR_RECIPIENTS_MAX
+            few = 0 < len(frame.pairs) <= PAIRS_MAX and sum(len(one.recipients) for one in frame.pairs) <= most
+            return few and all(_pair_is_sound(pair) for pair in frame.pairs)
         case Told():
             return len(frame.known) <= PAIRS_MAX
         case Returned():

@@ -14,7 +14,7 @@ import msgspec
 from i247_protocol import codec
 from i247_protocol.errors import PeerFault
 from i247_protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, RECIPIENTS_MAX
-from i247_protocol.names import KeyId, MemberCode, Minutes, parse_member
+from i247_protocol.names import MINUTE_MS, WALL_MS_MAX, KeyId, MemberCode, Minutes, parse_member
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
 
@@ -101,4 +101,4 @@ def check_sizes(envelope: Envelope) -> None:
 VERSION: Final = 1
 SUITE_1: Final = 1
 KEY_ID_BYTES: Final = 8
-EXPIRY_MINUTES_MAX: Final = 2**32
+EXPIRY_MINUTES_MAX: Final = WALL_MS_MAX // MINUTE_MS

@@ -7,7 +7,9 @@ the parse functions are the only place where outside text becomes a name. docs/p
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple, NewType
+from typing import Annotated, Final, NamedTuple, NewType
+
+from msgspec import Meta
 
 from i247_protocol.errors import PeerFault
 from i247_protocol.reasons import Reason
@@ -41,6 +43,12 @@ class Now(NamedTuple):
     mono: MonoMs
     wall: WallMs
 
+
+WALL_MS_MAX: Final = 2**32 * 60_000
+Instant = Annotated[int, Meta(ge=0, le=WALL_MS_MAX)]
+"""A wall reading in a peer's bytes: bounded, so that it fits every clock and every store."""
+Ordinal = Annotated[int, Meta(ge=0, le=2**53)]
+"""A count in a peer's bytes, bounded likewise."""
 
 SECRETARIAT: Final = MemberCode("XP")
 MINUTE_MS: Final = 60_000

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from i247_protocol.limits import TEXT_BYTES_MAX
+from i247_protocol.names import Instant
 
 
 class Colour(StrEnum):
@@ -42,7 +43,7 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: str
     text: str
     title: str
-    valid_until: int
+    valid_until: Instant
     version: int
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from i247_protocol.limits import CANDIDATES_MAX, FIELD_TEXT_BYTES_MAX, FIELDS_MAX
+from i247_protocol.limits import CANDIDATES_MAX, FIELD_TEXT_BYTES_MAX, FIELDS_MAX, REASON_BYTES_MAX
+from i247_protocol.names import Instant
 
 
 class TravelDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="travel-document"):
@@ -49,7 +50,7 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     criteria: Criteria
     register: str
-    reply_by: int
+    reply_by: Instant
 
 
 class Status(StrEnum):
@@ -76,7 +77,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The answer to one query; `reason` is a code of docs/protocol.md 12 or nil, `as_of` ms of wall time or nil."""
 
-    as_of: int | None
+    as_of: Instant | None
     candidates: tuple[Candidate, ...]
     caution: str
     reason: str | None
@@ -87,21 +88,23 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def query_is_sound(query: Query) -> bool:
     """Whether every length is within its bound."""
     values = msgspec.structs.asdict(query.criteria).values()
-    return 0 < len(query.register) <= REGISTER_NAME_MAX and all(len(text) <= FIELD_TEXT_BYTES_MAX for text in values)
+    return 0 < len(query.register) <= REGISTER_NAME_MAX and all(map(_is_short, values))
 
 
 def reply_is_sound(reply: Reply) -> bool:
     """Whether every count and length is within its bound."""
-    return len(reply.candidates) <= CANDIDATES_MAX and all(_candidate_is_sound(one) for one in reply.candidates)
+    named = len(reply.register) <= REGISTER_NAME_MAX and len((reply.reason or "").encode()) <= REASON_BYTES_MAX
+    few = len(reply.candidates) <= CANDIDATES_MAX
+    return named and few and _is_short(reply.caution) and all(_candidate_is_sound(one) for one in reply.candidates)
 
 
 def _candidate_is_sound(candidate: Candidate) -> bool:
-    texts = [candidate.action, candidate.owner, candidate.record, *candidate.fields.values()]
-    return (
-        len(candidate.fields) <= FIELDS_MAX
-        and 0 <= candidate.score <= SCORE_MAX
-        and all(len(text) <= FIELD_TEXT_BYTES_MAX for text in texts)
-    )
+    texts = [candidate.action, candidate.owner, candidate.record, *candidate.fields, *candidate.fields.values()]
+    return len(candidate.fields) <= FIELDS_MAX and 0 <= candidate.score <= SCORE_MAX and all(map(_is_short, texts))
+
+
+def _is_short(text: str) -> bool:
+    return len(text.encode()) <= FIELD_TEXT_BYTES_MAX
 
 
 CAUTION: Final = (

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     FUTURE_DATED = "future-dated"
     LIFETIME_TOO_LONG = "lifetime-too-long"
 
+    DOUBTFUL_CLOCK = "doubtful-clock"
+
     # Cryptography: one word for each kind of check, and no detail.
     CANNOT_OPEN = "cannot-open"
     BAD_SIGNATURE = "bad-signature"

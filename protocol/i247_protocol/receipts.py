@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from i247_protocol.limits import REASON_BYTES_MAX
+
 
 class Outcome(StrEnum):
     """What became of the statements that a receipt names."""
@@ -24,3 +26,8 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     outcome: Outcome
     reason: str | None
+
+
+def receipt_is_sound(receipt: Receipt) -> bool:
+    """Whether the reason is within its bound."""
+    return receipt.reason is None or len(receipt.reason.encode()) <= REASON_BYTES_MAX

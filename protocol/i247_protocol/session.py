@@ -52,6 +52,8 @@ class Session:
 
     def opened(self, hello: Hello) -> None:
         """Take the other side's hello: its windows are what this side may use."""
+        if self.is_open:  # the same greeting again must not take back credit
+            return
         self.stage = Stage.OPEN
         self._may_messages, self._may_bytes = hello.window_messages, hello.window_bytes
 

@@ -17,7 +17,7 @@ from i247_protocol.errors import PeerFault
 from i247_protocol.handling import Handling, Purpose
 from i247_protocol.header import EXPIRY_MINUTES_MAX
 from i247_protocol.limits import RECIPIENTS_MAX, REFERENCES_MAX, STATEMENT_BYTES_MAX
-from i247_protocol.names import EvidenceId, MemberCode, MessageId, Minutes, WallMs, parse_member
+from i247_protocol.names import EvidenceId, MemberCode, MessageId, Minutes, Ordinal, WallMs, parse_member
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
 
@@ -41,7 +41,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     basis: Purpose
     body: bytes
     conv: bytes
-    dir: tuple[int, bytes]
+    dir: tuple[Ordinal, bytes]
     exp: int
     sender: str
     handling: Handling
@@ -49,7 +49,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     id: bytes
     prio: Priority
     re: tuple[bytes, ...]
-    seq: tuple[int, int] | None
+    seq: tuple[Ordinal, Ordinal] | None
     to: tuple[str, ...]
 
     @property

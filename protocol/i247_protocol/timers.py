@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from heapq import heapify, heappop, heappush
+from typing import Final, Generic, TypeVar
 
 from i247_protocol.names import MonoMs
 
+SLACK: Final = 64
 K = TypeVar("K", bound=Hashable)
 
 
@@ -26,6 +27,9 @@ class Timers(Generic[K]):
         self._n += 1
         self._at[key] = (at, self._n)
         heappush(self._heap, (at, self._n, key))
+        if len(self._heap) > 2 * len(self._at) + SLACK:  # else a deadline moved often would fill memory
+            self._heap = [(when, n, one) for one, (when, n) in self._at.items()]
+            heapify(self._heap)
 
     def cancel(self, key: K) -> None:
         """Let `key` not be due; no harm when it was not."""

@@ -136,6 +136,8 @@ class Network:
                         sockets.admit(keys)
                     case Dial(peers):
                         sockets.dial(peers)
+                    case _:
+                        raise AssertionError(news)
 
             pump: Pump[FrameArrived | LinkUp | LinkLost] = Pump(machine, store, sockets, tell)
             pump.perform(machine.start(read_clocks()))

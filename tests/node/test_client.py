@@ -34,8 +34,8 @@ from i247_node.client import (
     TravelDocument,
     Unsure,
     Urgency,
-    told,
 )
+from i247_node.client.transport import told
 from i247_node.forms import ConversationNews, DeliveryNews, EntryNews
 from i247_protocol.audit import verify_chain
 

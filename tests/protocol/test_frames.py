@@ -37,7 +37,7 @@ from i247_protocol.frames import (
 )
 from i247_protocol.header import Envelope, Wrap
 from i247_protocol.limits import BATCH_PARCELS_MAX, FRAME_BYTES_MAX, PAIRS_MAX, RECIPIENTS_MAX
-from i247_protocol.names import EnvelopeId, KeyId, MemberCode
+from i247_protocol.names import WALL_MS_MAX, EnvelopeId, KeyId, MemberCode
 from i247_protocol.priority import Lane
 from i247_protocol.reasons import Reason
 
@@ -47,7 +47,7 @@ EVE = EnvelopeId(bytes(range(32)))
 sessions = st.binary(min_size=8, max_size=8)
 codes = st.from_regex(r"[A-Z]{2}", fullmatch=True)
 envelopes = st.binary(min_size=32, max_size=32)
-numbers = st.integers(0, 2**63 - 1)
+numbers = st.integers(0, WALL_MS_MAX)
 some_bytes = st.binary(max_size=40)
 wraps = st.lists(st.tuples(codes, st.binary(min_size=8, max_size=8), some_bytes), max_size=3).map(tuple)
 parcels = st.builds(Parcel, st.integers(0, 15), some_bytes, some_bytes, wraps)

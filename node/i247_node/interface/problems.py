@@ -17,7 +17,7 @@ from starlette.responses import Response
 from i247_node.engine import EngineBusy, EngineOver
 from i247_node.forms import Problem
 from i247_node.interface.switchboard import EngineSilent
-from i247_protocol.errors import CallerFault, I247Error, PeerFault, WorldFault
+from i247_protocol.errors import CallerFault, PeerFault, WorldFault
 
 
 class RequestRefused(CallerFault):
@@ -81,7 +81,6 @@ def _problem(code: str, fault: CallerFault | WorldFault, *, retryable: bool = Fa
     return Problem(code=code, doing=fault.doing, hint=fault.hint, retryable=retryable)
 
 
-TOLD: Final = (I247Error, HTTPException)
 PROBLEM_TYPE: Final = "application/problem+json"
 HINT_PATHS: Final = "docs/interface.md lists paths and methods"
 

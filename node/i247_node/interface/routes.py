@@ -7,12 +7,14 @@ Decides: which path asks the engine, and which reads the store. Leaves to others
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -34,7 +36,7 @@ from i247_node.forms import (
     Taken,
 )
 from i247_node.interface import requests as read
-from i247_node.interface.problems import TOLD, not_found, tell_problem
+from i247_node.interface.problems import not_found, tell_problem
 from i247_node.interface.stream import NewsStream
 from i247_node.interface.switchboard import ENDED, Switchboard
 from i247_node.metrics import TEXT_TYPE, exposition
@@ -51,31 +53,38 @@ from i247_node.showing import (
 from i247_node.views import Exchange, Views
 from i247_protocol.names import MessageId
 
-NOBODY: Final = 0
-"""The token of a command before the engine gives it its own."""
-
 
 def application(switchboard: Switchboard, views: Views) -> Starlette:
     """Return the interface as an ASGI application."""
     paths = _Paths(switchboard, views)
     return Starlette(
         routes=[
-            Route("/v1/status", paths.status, methods=["GET"]),
-            Route("/v1/queries", paths.ask, methods=["POST"]),
-            Route("/v1/queries/{id}", paths.query, methods=["GET"]),
-            Route("/v1/notices", paths.publish, methods=["POST"]),
-            Route("/v1/letters", paths.write, methods=["POST"]),
-            Route("/v1/inbox", paths.inbox, methods=["GET"]),
-            Route("/v1/inbox/{n:int}/confirm", paths.confirm, methods=["POST"]),
-            Route("/v1/outbox", paths.outbox, methods=["GET"]),
-            Route("/v1/board", paths.board, methods=["GET"]),
-            Route("/v1/messages/{id}", paths.trace, methods=["GET"]),
-            Route("/v1/audit", paths.audit, methods=["GET"]),
-            Route("/v1/events", paths.events, methods=["GET"]),
-            Route("/metrics", paths.metrics, methods=["GET"]),
+            Route("/v1/status", _answered(paths.status), methods=["GET"]),
+            Route("/v1/queries", _answered(paths.ask), methods=["POST"]),
+            Route("/v1/queries/{id}", _answered(paths.query), methods=["GET"]),
+            Route("/v1/notices", _answered(paths.publish), methods=["POST"]),
+            Route("/v1/letters", _answered(paths.write), methods=["POST"]),
+            Route("/v1/inbox", _answered(paths.inbox), methods=["GET"]),
+            Route("/v1/inbox/{n:int}/confirm", _answered(paths.confirm), methods=["POST"]),
+            Route("/v1/outbox", _answered(paths.outbox), methods=["GET"]),
+            Route("/v1/board", _answered(paths.board), methods=["GET"]),
+            Route("/v1/messages/{id}", _answered(paths.trace), methods=["GET"]),
+            Route("/v1/audit", _answered(paths.audit), methods=["GET"]),
+            Route("/v1/events", _answered(paths.events), methods=["GET"]),
+            Route("/metrics", _answered(paths.metrics), methods=["GET"]),
         ],
-        exception_handlers=dict.fromkeys((*TOLD, Exception), tell_problem),
+        exception_handlers={HTTPException: tell_problem},
     )
+
+
+def _answered(endpoint: Endpoint) -> Endpoint:
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Exception as fault:  # noqa: BLE001  the outermost place of a request: told, and never the next one's trouble
+            return await tell_problem(request, fault)
+
+    return answered
 
 
 class _Paths:
@@ -235,3 +244,9 @@ def _taken(accepted: Accepted) -> Taken:
 
 def _json(form: Form, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(msgspec.json.encode(form), status, media_type="application/json")
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+NOBODY: Final = 0
+"""The token of a command before the engine gives it its own."""

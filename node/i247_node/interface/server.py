@@ -8,6 +8,7 @@ docs/interface.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -71,10 +72,12 @@ class InterfaceThread:
         except Exception as fault:  # noqa: BLE001  the outermost loop of this thread
             _log.error("the local interface failed", exc_info=fault)
         finally:
+            self._listener.close()
             self._begun.set()
             self._over()
 
     async def _serve(self) -> None:
+        _follow_uvicorn()
         switchboard = Switchboard(self._engine)
         views = self._open_views()
         self._server = server = uvicorn.Server(
@@ -100,6 +103,21 @@ class InterfaceThread:
         switchboard.close()  # otherwise whoever waits for an answer would hold up the end
         await serving
         views.close()
+
+
+class _ToLog(logging.Handler):
+    """What uvicorn has to say, in this program's log; its words hold nothing that a client sent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.warning("http", said=str(record.msg))
+
+
+def _follow_uvicorn() -> None:
+    logger = logging.getLogger("uvicorn")
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(_ToLog())
 
 
 def listen(path: Path, mode: int) -> socket.socket:

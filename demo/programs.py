@@ -6,17 +6,16 @@ that is wanted. Daemons are ended by their process ids alone. Knows nothing of t
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 
 class DemoFailed(Exception):
@@ -51,55 +50,40 @@ class Programs:
         self.logs = folder / "logs"
         self.logs.mkdir()
         self._daemons: list[Daemon] = []
+        # No signal interrupts this thread, so whatever it has begun is in the list.
+        self._starter = ThreadPoolExecutor(1)
 
     @property
     def daemons(self) -> tuple[Daemon, ...]:
         """Those that run."""
         return tuple(one for one in self._daemons if one.is_running)
 
-    def run(self, *words: str | Path) -> str:
-        """Run one to its end, and return what it printed; raise DemoFailed when it fails."""
+    def run(self, *words: str | Path, text: str = "", codes: Container[int] = (0,)) -> str:
+        """Run one to its end with `text` as its input, and return what it printed; raise DemoFailed when it fails."""
         typed = [str(word) for word in words]
         ended = subprocess.run(
             [program(typed[0]), *typed[1:]],
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            input=text,
             capture_output=True,
             text=True,
             timeout=COMMAND_S,
             check=False,
         )
-        if ended.returncode:
+        if ended.returncode not in codes:
             said = ended.stderr.strip() or ended.stdout.strip() or "it said nothing"
-            raise DemoFailed(f"`{' '.join(typed)}` ended with {ended.returncode}:\n{said}", HINT_RUN, self._all_logs())
+            logs = tuple(sorted(self.logs.glob("*.log")))
+            raise DemoFailed(f"`{' '.join(typed)}` ended with {ended.returncode}:\n{said}", HINT_RUN, logs)
         return ended.stdout
 
-    def ask(self, *words: str | Path) -> Any:  # noqa: ANN401  whatever the program says in JSON
-        """Run one with --json, and return what it said."""
-        return json.loads(self.run(*words, "--json"))
-
-    def run_together(self, *commands: tuple[str | Path, ...]) -> list[str]:
-        """Run several at once, and return what each printed."""
+    def run_together(self, *commands: tuple[str | Path, ...]) -> None:
+        """Run several at once, each to its end."""
         with ThreadPoolExecutor(len(commands)) as pool:
-            return list(pool.map(lambda words: self.run(*words), commands))
+            list(pool.map(lambda words: self.run(*words), commands))
 
     def start(self, name: str, *words: str | Path) -> Daemon:
         """Start a daemon, whose log goes to `logs/<name>.log`."""
-        typed = [str(word) for word in words]
-        log = self.logs / f"{name}.log"
-        with log.open("ab") as lines:
-            process = subprocess.Popen(
-                [program(typed[0]), *typed[1:]],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=lines,
-                stderr=lines,
-                # Ctrl-C is for the demonstration, which then ends its daemons itself.
-                start_new_session=True,
-            )
-        daemon = Daemon(name, process, log)
-        self._daemons.append(daemon)
-        return daemon
+        return self._starter.submit(self._start, name, [str(word) for word in words]).result()
 
     def wait_until(self, what: str, condition: Callable[[], bool], *needed: Daemon) -> None:
         """Wait until `condition` is met; raise DemoFailed when that takes too long, or a daemon it needs ends."""
@@ -113,41 +97,55 @@ class Programs:
             time.sleep(PAUSE_S)
 
     def stop(self, *daemons: Daemon) -> None:
-        """End daemons, or all; those that do not end when asked are killed."""
-        chosen = daemons or self.daemons
-        for daemon in chosen:
+        """End daemons; those that do not end when asked are killed."""
+        for daemon in daemons:
             if daemon.is_running:
                 daemon.process.terminate()
         end = time.monotonic() + STOP_S
-        for daemon in chosen:
+        for daemon in daemons:
             try:
                 daemon.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 daemon.process.kill()
                 daemon.process.wait()
 
-    def _all_logs(self) -> tuple[Path, ...]:
-        return tuple(sorted(self.logs.glob("*.log")))
+    def stop_all(self) -> None:
+        """End whatever was started; nothing can be started any more."""
+        self._starter.shutdown()
+        self.stop(*self.daemons)
+
+    def _start(self, name: str, words: list[str]) -> Daemon:
+        log = self.logs / f"{name}.log"
+        with log.open("ab") as lines:
+            process = subprocess.Popen(
+                [program(words[0]), *words[1:]],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=lines,
+                stderr=lines,
+                start_new_session=True,  # Ctrl-C is for the demonstration, which then ends its daemons itself
+            )
+        daemon = Daemon(name, process, log)
+        self._daemons.append(daemon)
+        return daemon
 
 
 def program(name: str) -> str:
     """Return where a program of the project is, which is beside the interpreter that runs this."""
     path = Path(sys.executable).parent / name
     if not path.exists():
-        raise DemoFailed(f"there is no {name} beside {sys.executable}", "run `make setup`, then `make demo`")
+        raise DemoFailed(f"there is no {name} beside {sys.executable}", "run it by `make demo`")
     return str(path)
 
 
 def end_process(pid: int, folder: Path) -> None:
     """End a process that an earlier demonstration left running, if it still is the one that works on `folder`."""
-    if not _is_of(pid, folder):
-        return
-    os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + STOP_S
+    number = signal.SIGTERM
     while _is_of(pid, folder):
+        os.kill(pid, number)
         if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-            return
+            number = signal.SIGKILL
         time.sleep(PAUSE_S)
 
 
@@ -166,5 +164,5 @@ COMMAND_S: Final = 60.0
 PATIENCE_S: Final = 30.0
 PAUSE_S: Final = 0.05
 STOP_S: Final = 8.0
-HINT_RUN: Final = "run the same words by hand in the folder to see more"
-HINT_LOG: Final = "its log says why"
+HINT_RUN: Final = "the folder is left as it is: run the same words there to see more"
+HINT_LOG: Final = "the end of its log is above; the folder is left as it is"

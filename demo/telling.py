@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TextIO
 
 
@@ -32,16 +32,21 @@ class Teller:
         for line in textwrap.wrap(text, WIDTH - len(MARGIN)):
             self._line(MARGIN + line)
 
-    def event(self, who: str, text: str, *more: str, at: int | None = None) -> None:
-        """Tell what somebody does at an instant (ms since 1970), now unless told; `more` goes under it."""
-        for number, line in enumerate([*_wrapped(text), *more]):
-            head = f"{_clock(at)}  {who:<{WHO_WIDTH}}" if number == 0 else ""
-            self._line(f"{MARGIN}{self._in(COLOURS.get(who, BOLD), f'{head:<{HEAD_WIDTH}}')}{self._marked(line)}")
+    def event(self, who: str, text: str, *, at: int | None = None) -> None:
+        """Tell what somebody does at an instant (ms since 1970), now unless told. `*word*` stands out."""
+        head = f"{clock(at)}  {who:<{WHO_WIDTH}}  "
+        for line in textwrap.wrap(text, TEXT_WIDTH):
+            self._line(f"{MARGIN}{self._in(COLOURS.get(who, BOLD), head)}{self._marked(line)}")
+            head = " " * len(head)
+
+    def typed(self, *words: str) -> None:
+        """Show a command as somebody types it."""
+        self._quoted("$ " + " ".join(words), indent="      ")
 
     def quote(self, lines: Iterable[str]) -> None:
         """Show what stands in a file or on a terminal, word for word."""
         for line in lines:
-            self._line(self._in(DIM, f"{MARGIN}| {line}" if len(line) <= QUOTE_WIDTH else f"{MARGIN}| {_cut(line)}"))
+            self._quoted(line, indent=" " * 12)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Show rows under columns."""
@@ -49,12 +54,20 @@ class Teller:
         widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
         for number, row in enumerate(cells):
             line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-            self._line(f"{MARGIN}| {self._in(DIM, line) if number == 0 else line}")
+            self._line(f"{MARGIN}| {line}" if number else self._in(DIM, f"{MARGIN}| {line}"))
+
+    def commands(self, lines: Iterable[str]) -> None:
+        """Show commands so that they can be copied whole."""
+        for line in lines:
+            self._line(MARGIN + line)
+
+    def _quoted(self, text: str, indent: str) -> None:
+        for line in textwrap.wrap(text, QUOTE_WIDTH, subsequent_indent=indent, drop_whitespace=False) or [""]:
+            self._line(self._in(DIM, f"{MARGIN}| {line.rstrip()}"))
 
     def _marked(self, line: str) -> str:
-        """Make the words stand out that a listener looks for."""
         for word, colour in OUTCOMES.items():
-            line = line.replace(f"**{word}**", self._in(colour, word))
+            line = line.replace(f"*{word}*", self._in(colour, word))
         return line
 
     def _in(self, colour: str, text: str) -> str:
@@ -64,28 +77,26 @@ class Teller:
         print(text.rstrip(), file=self._out, flush=True)
 
 
-def _wrapped(text: str) -> list[str]:
-    # The marks around an outcome take no room on the screen, so a line with them may come out a little short.
-    return textwrap.wrap(text, TEXT_WIDTH)
-
-
-def _clock(at: int | None) -> str:
-    moment = datetime.now().astimezone() if at is None else datetime.fromtimestamp(at / 1000).astimezone()
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
-
-
-def _cut(line: str) -> str:
-    return line[: QUOTE_WIDTH - 1] + "…"
+def clock(at: int | None = None) -> str:
+    """Return an instant (ms since 1970), or this one, as a clock shows it here."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment.astimezone():%H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
 WIDTH: Final = 100
 MARGIN: Final = "   "
 WHO_WIDTH: Final = 11
-HEAD_WIDTH: Final = len("00:00:00.000") + 2 + WHO_WIDTH + 2
-TEXT_WIDTH: Final = WIDTH - len(MARGIN) - HEAD_WIDTH
+TEXT_WIDTH: Final = WIDTH - len(MARGIN) - len("00:00:00.000") - WHO_WIDTH - 4
 QUOTE_WIDTH: Final = WIDTH - len(MARGIN) - len("| ")
 
 BOLD: Final = "1"
 DIM: Final = "2"
-COLOURS: Final = {"France": "34", "Singapore": "35", "Brazil": "32", "Secretariat": "36", "lyon": "33", "singapore": "33"}
+COLOURS: Final = {
+    "France": "34",
+    "Singapore": "35",
+    "Brazil": "32",
+    "Secretariat": "36",
+    "hub lyon": "33",
+    "hub singap.": "33",
+}
 OUTCOMES: Final = {"hit": "1;31", "no hit": "1;32", "refused": "1;33", "received": "1;32"}

@@ -256,6 +256,7 @@ SENTENCES: Final[Mapping[Reason, Told]] = {
     Reason.EXPIRED: Told("its time has passed", "send it again with a later expiry"),
     Reason.FUTURE_DATED: Told("it is dated in the future", "see whether the clocks of both sides are right"),
     Reason.LIFETIME_TOO_LONG: Told("it would be valid for longer than allowed", "choose an expiry within seven days"),
+    Reason.DOUBTFUL_CLOCK: Told("the clock here differs from the hubs' clocks", "set the clock of this machine"),
     Reason.CANNOT_OPEN: Told("it cannot be opened", "ask the sender to seal it again to the newest keycard"),
     Reason.BAD_SIGNATURE: Told("a signature does not verify", "do not use it; ask its source by another channel"),
     Reason.DEAD_KEY: Told("it is sealed to a key that is no longer in use", "send it again; it takes the newest key"),

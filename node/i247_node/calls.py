@@ -264,6 +264,8 @@ def read_answer(call: Call[T], status_code: int, data: bytes) -> T:
             return msgspec.json.decode(data, type=call.answer)
         problem = msgspec.json.decode(data, type=Problem)
     except msgspec.DecodeError:
+        if status_code == OVERLOADED:  # told by the server itself, before anybody read the request
+            raise Busy("busy", "asking the node: too many connections", "ask again later", retryable=True) from None
         raise Incomprehensible(
             "incomprehensible", "reading the node's answer", "update the older one of node and client", retryable=False
         ) from None
@@ -297,6 +299,7 @@ def _segment(text: str) -> str:
 
 
 ERRORS_FROM: Final = 400
+OVERLOADED: Final = 503
 # The node ends a query at its time; a moment more lets the answer to this call come from there.
 LATE_MS: Final = 2_000
 ERRORS: Final[dict[str, type[BureauError]]] = {

@@ -193,7 +193,8 @@ pin = {pin}
 
 [interface]
 # Where programs of this machine, `i247-node query` among them, reach the node. Whoever may open it speaks in this
-# member's name: give it to one group. At most 106 bytes.
+# member's name. In the state folder only the daemon's own user reaches it; for one group of users, give it a folder
+# of that group, as "/run/i247/node.sock". At most 106 bytes.
 # socket = "state/node.sock"
 mode = "0660"
 

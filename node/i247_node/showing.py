@@ -195,7 +195,7 @@ def _steps_of_sent(known: Trace) -> Iterator[StepShown]:
 
 
 def _received(entry: Entry) -> StepShown:
-    return StepShown(at=entry.received, what=f"in the inbox: {entry.state}", peer=entry.sender, detail=entry.act.value)
+    return StepShown(at=entry.received, what="received", peer=entry.sender, detail=f"{entry.act}, {entry.state}")
 
 
 def _audited(data: bytes) -> StepShown:

@@ -295,6 +295,7 @@ PROBLEM = b'{"code":"%b","doing":"x","hint":"y","retryable":%b,"more":1}'
         (response(504, PROBLEM % (b"silent", b"false")), Unsure, False),
         (response(500, PROBLEM % (b"of-tomorrow", b"false")), BureauError, False),
         (response(500, b"<html>"), Incomprehensible, False),
+        (response(503, b"Service Unavailable"), Busy, True),
         (response(201, b'{"id":1}'), Incomprehensible, False),
     ],
 )

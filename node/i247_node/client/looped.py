@@ -10,7 +10,7 @@ import httpx
 
 from i247_node import calls
 from i247_node.calls import Answer, Call, answer_of, read_answer
-from i247_node.client.transport import EVENTS, EVENTS_CALL, NODE, headers, news_in, patience, told
+from i247_node.client.transport import EVENTS, EVENTS_CALL, LIMITS, NODE, headers, news_in, patience, told
 from i247_node.durations import parse_duration
 from i247_node.forms import (
     PAGE_USUAL,
@@ -38,7 +38,7 @@ class AsyncBureau:
         self._socket = socket
         self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket)), base_url=NODE, trust_env=False
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS), base_url=NODE, trust_env=False
         )
 
     @classmethod
@@ -57,7 +57,10 @@ class AsyncBureau:
         urgency: Urgency = Urgency.ROUTINE,
         handling: Handling = ROUTINE_HANDLING,
     ) -> Answer:
-        """Ask a register of the member `to`, and wait for the end of the query: an answer, or expiry after `within`."""
+        """Ask a register of the member `to`, and wait for the end of the query: an answer, or expiry after `within`.
+
+        The reply also lies in the inbox, as `state.entry`, until it is confirmed.
+        """
         call = calls.ask(
             criteria,
             to=to,

@@ -59,10 +59,13 @@ def _is_forbidden(fault: BaseException | None) -> bool:
 
 
 NODE: Final = "http://node"
+# Fewer at once than the node allows. Of idle connections httpcore keeps a list that it walks through again and again,
+# so it slows down with every one that is kept.
+LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=16)
 EVENTS: Final = "/v1/events"
 # The stream of news shows signs of life, so the usual patience is enough for it.
 EVENTS_CALL: Final = Call(EVENTS, StatusShown)
 HINT_RUN: Final = "start it with `i247-node run`, or see its log for why it stopped"
-HINT_GROUP: Final = "let this user into the group that owns the socket; `interface.mode` in node.toml is its mode"
+HINT_GROUP: Final = "let this user into the group that owns the socket and its folder; see `interface` in node.toml"
 HINT_LOOK: Final = "see with `i247-node outbox` whether it was taken before it is sent again"
 HINT_LOAD: Final = "see `i247-node status` and the load of the machine"

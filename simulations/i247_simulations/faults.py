@@ -1,0 +1,316 @@
+"""List what may go wrong, as plain data: a plan is a tuple of timed faults, and a run follows it exactly.
+
+A plan is drawn once from the seed (`draw`) or read from a file; after that nothing but the plan decides, so leaving
+one fault out changes no other, and a failing plan can be shrunk. What each fault does is for `network`, `disk`,
+`hostile` and `world`. docs/simulation.md 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+import msgspec
+
+
+class Level(StrEnum):
+    """How rough the world is."""
+
+    NONE = "none"
+    MILD = "mild"
+    HARSH = "harsh"
+    SWARM = "swarm"
+
+
+class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="fault"):
+    at_ms: int
+
+
+class Crash(_Fault, frozen=True, tag="crash"):
+    """Kill a program; it starts again after `down_ms` with what its disk had."""
+
+    program: str
+    down_ms: int
+
+
+class CommitFails(_Fault, frozen=True, tag="commit-fails"):
+    """Let a program's next commit fail (disk full, I/O error): it ends itself, and starts again after `down_ms`."""
+
+    program: str
+    down_ms: int
+
+
+class SlowDisk(_Fault, frozen=True, tag="slow-disk"):
+    """Let each commit of a program take `delay_ms`."""
+
+    program: str
+    for_ms: int
+    delay_ms: int
+
+
+class DiskDestroyed(_Fault, frozen=True, tag="disk-destroyed"):
+    """Kill a hub and take its disk away; it starts again after `down_ms` with an empty one."""
+
+    program: str
+    down_ms: int
+
+
+class LyingSync(_Fault, frozen=True, tag="lying-sync"):
+    """Let a disk confirm and not keep: at the end the program is killed, and what it saved meanwhile is gone.
+
+    No level draws it: no program can live with such a disk. It proves that the checkers see what it does.
+    """
+
+    program: str
+    for_ms: int
+    down_ms: int
+
+
+class Partition(_Fault, frozen=True, tag="partition"):
+    """Let nothing through between two groups of programs; with `one_way`, only from the first to the second."""
+
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+    for_ms: int
+    one_way: bool
+
+
+class HangUp(_Fault, frozen=True, tag="hang-up"):
+    """Break all connections of a program; what is on the way may be lost."""
+
+    program: str
+
+
+class Stall(_Fault, frozen=True, tag="stall"):
+    """Hold back, without loss, all that goes from one program to another."""
+
+    sender: str
+    receiver: str
+    for_ms: int
+
+
+class SlowLinks(_Fault, frozen=True, tag="slow-links"):
+    """Add `delay_ms` to all that a program sends or is sent, and let only so many bytes through in a second."""
+
+    program: str
+    for_ms: int
+    delay_ms: int
+    bytes_per_s: int
+
+
+class ClockStep(_Fault, frozen=True, tag="clock-step"):
+    """Set a program's wall clock forward or back; it is set right again after `for_ms`."""
+
+    program: str
+    for_ms: int
+    step_ms: int
+
+
+class ClockDrift(_Fault, frozen=True, tag="clock-drift"):
+    """Let both clocks of a program run fast or slow by `ppm`, from now on."""
+
+    program: str
+    ppm: int
+
+
+class HubLie(StrEnum):
+    """How a hub deceives."""
+
+    DROP = "drop"
+    REPLAY = "replay"
+    SWAP = "swap"
+    ALTER = "alter"
+    FORGE_CUSTODY = "forge-custody"
+    WITHHOLD_DIRECTORY = "withhold-directory"
+
+
+class HostileHub(_Fault, frozen=True, tag="hostile-hub"):
+    """Let a hub deceive in `percent` of the frames that it could."""
+
+    program: str
+    for_ms: int
+    lie: HubLie
+    percent: int
+
+
+class Mischief(StrEnum):
+    """How a member misbehaves on its own links."""
+
+    FLOOD = "flood"
+    GARBAGE = "garbage"
+    REPLAY = "replay"
+
+
+class HostileMember(_Fault, frozen=True, tag="hostile-member"):
+    """Let a member's links carry, beside its own frames, others that it should not send, `per_s` each second."""
+
+    program: str
+    for_ms: int
+    mischief: Mischief
+    per_s: int
+
+
+class Suspension(_Fault, frozen=True, tag="suspension"):
+    """Let the authority suspend a member in an emergency; hubs learn of it at once, others by them."""
+
+    member: str
+
+
+Fault = (
+    Crash
+    | CommitFails
+    | SlowDisk
+    | DiskDestroyed
+    | LyingSync
+    | Partition
+    | HangUp
+    | Stall
+    | SlowLinks
+    | ClockStep
+    | ClockDrift
+    | HostileHub
+    | HostileMember
+    | Suspension
+)
+
+
+def end_of(fault: Fault) -> int:
+    """Return the instant at which a fault is over by itself."""
+    match fault:
+        case Crash() | CommitFails() | DiskDestroyed():
+            return fault.at_ms + fault.down_ms
+        case LyingSync():
+            return fault.at_ms + fault.for_ms + fault.down_ms
+        case HangUp() | ClockDrift() | Suspension():
+            return fault.at_ms
+        case _:
+            return fault.at_ms + fault.for_ms
+
+
+def draw(
+    level: Level, luck: Random, *, hubs: Sequence[str], members: Sequence[str], begin_ms: int, end_ms: int
+) -> tuple[Fault, ...]:
+    """Return a plan in which every fault begins and ends between `begin_ms` and `end_ms`, in order of time."""
+    if level is Level.NONE:
+        return ()
+    kinds = dict(MILD if level is Level.MILD else HARSH)
+    per_minute = 2.0 if level is Level.MILD else 6.0
+    if level is Level.SWARM:  # which faults there are at all is luck too: one that never rests hides others
+        kinds = {kind: weight * luck.choice((0, 0, 1, 4)) for kind, weight in HARSH.items()}
+        kinds = kinds if any(kinds.values()) else dict(HARSH)
+        per_minute = luck.choice((0.5, 2.0, 6.0, 15.0))
+    plan = []
+    at = float(begin_ms)
+    names, weights = list(kinds), list(kinds.values())
+    place = _Place(luck, hubs, members, end_ms)
+    while (at := at + luck.expovariate(per_minute / 60_000)) < end_ms:
+        plan.append(DRAWN[luck.choices(names, weights)[0]](place, int(at)))
+    return tuple(plan)
+
+
+class _Place:
+    """Where and for how long; all of it luck."""
+
+    def __init__(self, luck: Random, hubs: Sequence[str], members: Sequence[str], end_ms: int) -> None:
+        self.luck = luck
+        self.hubs = hubs
+        self.members = members
+        self._end = end_ms
+
+    def program(self) -> str:
+        return self.luck.choice(self.hubs if self.luck.random() < 0.5 else self.members)
+
+    def hub(self) -> str:
+        return self.luck.choice(self.hubs)
+
+    def member(self) -> str:
+        return self.luck.choice(self.members)
+
+    def span(self, at: int, low_ms: int, high_ms: int) -> int:
+        """Return a length that is as often short as long, and ends in time."""
+        length = int(low_ms * (high_ms / low_ms) ** self.luck.random())
+        return max(0, min(length, self._end - at))
+
+    def pair(self) -> tuple[str, str]:
+        hub = self.hub()
+        others = [one for one in (*self.hubs, *self.members) if one != hub]
+        pair = (hub, self.luck.choice(others))
+        return pair if self.luck.random() < 0.5 else (pair[1], pair[0])
+
+    def sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        everybody = (*self.hubs, *self.members)
+        chance = self.luck.random()
+        if chance < 0.4:
+            alone = self.program()
+            return (alone,), tuple(one for one in everybody if one != alone)
+        if chance < 0.7 and len(self.hubs) > 1:
+            hub = self.hub()
+            return (hub,), tuple(one for one in self.hubs if one != hub)
+        cut = self.luck.random()
+        here = tuple(one for one in everybody if self.luck.random() < cut)
+        return here, tuple(one for one in everybody if one not in here)
+
+
+def _partition(place: _Place, at: int) -> Fault:
+    here, there = place.sides()
+    return Partition(at, here, there, place.span(at, 500, 180_000), place.luck.random() < 0.3)
+
+
+def _clock_step(place: _Place, at: int) -> Fault:
+    step = int(place.luck.choice((-1, 1)) * 1_000 * 1_200 ** place.luck.random())
+    return ClockStep(at, place.program(), place.span(at, 5_000, 120_000), step)
+
+
+MILD: Final = {"crash": 3, "hang-up": 4, "stall": 3, "partition": 2, "slow-links": 2, "slow-disk": 1, "clock-drift": 1}
+HARSH: Final = {
+    "crash": 6,
+    "commit-fails": 3,
+    "slow-disk": 2,
+    "disk-destroyed": 1,
+    "partition": 4,
+    "hang-up": 4,
+    "stall": 3,
+    "slow-links": 2,
+    "clock-step": 1,
+    "clock-drift": 1,
+    "hostile-hub": 2,
+    "hostile-member": 1,
+    "suspension": 0.3,
+}
+DRAWN: Final[dict[str, Callable[[_Place, int], Fault]]] = {
+    "crash": lambda place, at: Crash(at, place.program(), place.span(at, 50, 90_000)),
+    "commit-fails": lambda place, at: CommitFails(at, place.program(), place.span(at, 500, 30_000)),
+    "slow-disk": lambda place, at: SlowDisk(
+        at, place.program(), place.span(at, 1_000, 60_000), place.luck.randint(20, 2_000)
+    ),
+    "disk-destroyed": lambda place, at: DiskDestroyed(at, place.hub(), place.span(at, 500, 60_000)),
+    "partition": _partition,
+    "hang-up": lambda place, at: HangUp(at, place.program()),
+    "stall": lambda place, at: Stall(at, *place.pair(), place.span(at, 100, 30_000)),
+    "slow-links": lambda place, at: SlowLinks(
+        at,
+        place.program(),
+        place.span(at, 1_000, 60_000),
+        place.luck.randint(50, 3_000),
+        place.luck.choice((4_000, 50_000, 1_000_000)),
+    ),
+    "clock-step": _clock_step,
+    "clock-drift": lambda place, at: ClockDrift(at, place.program(), place.luck.randint(-200, 200)),
+    "hostile-hub": lambda place, at: HostileHub(
+        at,
+        place.hub(),
+        place.span(at, 2_000, 60_000),
+        place.luck.choice(tuple(HubLie)),
+        place.luck.choice((5, 30, 100)),
+    ),
+    "hostile-member": lambda place, at: HostileMember(
+        at,
+        place.member(),
+        place.span(at, 1_000, 20_000),
+        place.luck.choice(tuple(Mischief)),
+        place.luck.choice((5, 50)),
+    ),
+    "suspension": lambda place, at: Suspension(at, place.member()),
+}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Waiting(NamedTuple):
@@ -33,7 +33,8 @@ def waiting(database: Path) -> list[Waiting]:
     """Return what waits in a hub's database."""
     rows = _rows(database, "SELECT recipients, queue % 4, size, exp, source FROM held ORDER BY seq")
     return [
-        Waiting(recipients, PRIORITIES[prio], size, _minute(exp), source) for recipients, prio, size, exp, source in rows
+        Waiting(recipients, PRIORITIES[prio], size, _minute(exp), source)
+        for recipients, prio, size, exp, source in rows
     ]
 
 
@@ -41,11 +42,13 @@ def passed(database: Path) -> list[Passed]:
     """Return what a hub's database tells of envelopes that are gone."""
     names = _rows(database, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'handed_[0-9]*'")
     rows = [
-        row for (name,) in names for row in _rows(database, f"SELECT recipient, hop, at, exp FROM {name}")  # noqa: S608
+        row
+        for (name,) in names
+        for row in _rows(database, f"SELECT recipient, hop, at, exp FROM {name}")  # noqa: S608
     ]
     return [
         Passed(recipient, hop, _instant(at), _minute(exp))
-        for recipient, hop, at, exp in sorted(rows, key=lambda row: int(row[2]))
+        for recipient, hop, at, exp in sorted(rows, key=lambda row: row[2])
     ]
 
 
@@ -56,7 +59,7 @@ def files_with(words: Iterable[str], places: Sequence[Path]) -> list[Path]:
     return [file for file in files if file.is_file() and any(word in file.read_bytes().lower() for word in sought)]
 
 
-def _rows(database: Path, sql: str) -> list[tuple[str | int, ...]]:
+def _rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(sql).fetchall()
 

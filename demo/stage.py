@@ -8,15 +8,18 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from programs import Daemon, DemoFailed, Programs
 from telling import Teller
 
-from i247_hub.status import Snapshot, ask
+from i247_hub.config import read_config as read_hub_config
+from i247_hub.status import ask
 from i247_node.client import Bureau, BureauError
-from i247_node.forms import DeliveryShown, StatusShown
+from i247_node.config import read_config as read_node_config
+from i247_node.forms import DeliveryShown
 from i247_protocol.errors import WorldFault
 
 T = TypeVar("T")
@@ -62,16 +65,17 @@ class Stage:
             shutil.copy(self.folder / "authority" / "network.i247", self.folder / name)
             self.change(name, 'pin = ""', f'pin = "{pin}"')
 
-    def start(self, *names: str) -> None:
-        """Start hubs and nodes at once, and wait until each stands as it should."""
+    def launch(self, *names: str) -> None:
+        """Start hubs and nodes."""
         for name in names:
             kind = "i247-hub" if name in HUBS else "i247-node"
             self.running[name] = self.programs.start(name, kind, "run", "--config", self.config(name))
+
+    def wait_for(self, *names: str) -> None:
+        """Wait until hubs and nodes that were launched stand as they should."""
         for name in names:
             is_ready = self._hub_is_ready if name in HUBS else self._node_is_ready
-            self.programs.wait_until(
-                f"for {name} to be connected", lambda is_ready=is_ready, name=name: is_ready(name), self.running[name]
-            )
+            self.programs.wait_until(f"for {name} to be connected", partial(is_ready, name), self.running[name])
 
     def stop(self, name: str) -> None:
         """Stop one of them."""
@@ -79,7 +83,7 @@ class Stage:
 
     def with_bureau(self, code: str, question: Callable[[Bureau], T]) -> T:
         """Return what a running node answers."""
-        with Bureau.connect(self.folder / code / "state" / "node.sock") as bureau:
+        with Bureau.connect(read_node_config(self.config(code)).socket) as bureau:
             return question(bureau)
 
     def deliveries(self, code: str, message: str) -> dict[str, DeliveryShown]:
@@ -97,20 +101,22 @@ class Stage:
         self.programs.wait_until(f"for receipts of {', '.join(sorted(wanted))}", are_there, *self.running.values())
         return self.deliveries(code, message)
 
-    def logs(self, name: str) -> Path:
+    def store(self, hub: str) -> Path:
+        """Return the database of a hub."""
+        return read_hub_config(self.config(hub)).store
+
+    def log(self, name: str) -> Path:
         """Return the log of one of them."""
         return self.programs.logs / f"{name}.log"
 
     def _hub_is_ready(self, name: str) -> bool:
-        found: Snapshot | None
         try:
-            found = ask(self.folder / name / "state" / "status.sock")
+            found = ask(read_hub_config(self.config(name)).status_socket)
         except WorldFault:
             return False
-        return found is not None and len(found.hubs_connected) == found.hubs_known
+        return len(found.hubs_connected) == found.hubs_known
 
     def _node_is_ready(self, code: str) -> bool:
-        found: StatusShown
         try:
             found = self.with_bureau(code, Bureau.status)
         except BureauError:

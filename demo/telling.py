@@ -1,8 +1,9 @@
-"""Tell the story: who does what at which time, in plain text of at most 100 columns, with colours on a terminal alone."""
+"""Tell the story: who does what when, in plain text of at most 100 columns, with colours on a terminal alone."""
 
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,11 @@ class Teller:
         self._line()
         self._line(self._in(BOLD, f"{self._chapters}. {text}"))
 
+    def end(self, text: str) -> None:
+        """End the story."""
+        self._line()
+        self._line(text)
+
     def prose(self, text: str) -> None:
         """Explain what the listener is about to see, or has seen."""
         for line in textwrap.wrap(text, WIDTH - len(MARGIN)):
@@ -46,7 +52,8 @@ class Teller:
     def quote(self, lines: Iterable[str]) -> None:
         """Show what stands in a file or on a terminal, word for word."""
         for line in lines:
-            self._quoted(line, indent=" " * 12)
+            label = LABEL.match(line)
+            self._quoted(line, indent=" " * label.end() if label else "")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Show rows under columns."""
@@ -85,9 +92,12 @@ def clock(at: int | None = None) -> str:
 
 WIDTH: Final = 100
 MARGIN: Final = "   "
-WHO_WIDTH: Final = 11
+WHO_WIDTH: Final = 13
 TEXT_WIDTH: Final = WIDTH - len(MARGIN) - len("00:00:00.000") - WHO_WIDTH - 4
 QUOTE_WIDTH: Final = WIDTH - len(MARGIN) - len("| ")
+
+LABEL: Final = re.compile(r"\s*(\S+( \S+)*\s{2,})?")
+"""What a line goes on under when it is too long."""
 
 BOLD: Final = "1"
 DIM: Final = "2"
@@ -97,6 +107,6 @@ COLOURS: Final = {
     "Brazil": "32",
     "Secretariat": "36",
     "hub lyon": "33",
-    "hub singap.": "33",
+    "hub singapore": "33",
 }
-OUTCOMES: Final = {"hit": "1;31", "no hit": "1;32", "refused": "1;33", "received": "1;32"}
+OUTCOMES: Final = {"hit": "1;31", "no hit": "1;32", "refused": "1;33", "received": "1;32", "nothing found": "1;32"}

@@ -74,7 +74,7 @@ def bounce(n: int, to: MemberCode = DE) -> Bounce:
 
 def hub_turns() -> tuple[tuple[object, ...], ...]:
     turns: list[tuple[object, ...]] = [(hub.KeepDirectory(b"first"), hub.KeepCard(DE, b"card 1"))]
-    for n in range(8):
+    for n in range(5):
         seq = 10 * n + 1
         both = (held(seq, n, hub.Hop(DE, None), (DE,), wraps=True), held(seq + 1, n, hub.Hop(None, AS), (FR, XP)))
         turns.append((hub.Hold(both), hub.Hold((held(seq + 2, 100 + n, hub.Hop(DE, None), (DE,)),))))
@@ -88,7 +88,7 @@ def hub_turns() -> tuple[tuple[object, ...], ...]:
 
 def hub_dump(store: Store) -> object:
     assert isinstance(store, HubStore)
-    numbers = [*range(8), *range(100, 108)]
+    numbers = [*range(5), *range(100, 105)]
     return (
         store.last_seq(),
         store.used_bytes(),
@@ -160,7 +160,7 @@ def node_turns() -> tuple[tuple[object, ...], ...]:
     turns: list[tuple[object, ...]] = [
         (node.KeepTrust(b"trust"), node.KeepKeyring(b"secrets 1", 1, b"card 1"), node.KeepCard(DE, b"card")),
     ]
-    for n in range(1, 8):
+    for n in range(1, 5):
         both = (delivery(n, DE, states.QUEUED, n), delivery(n, FR, states.QUEUED))
         audit = node.KeepAudit(n, WallMs(n), message(n).sid, digest("audit", n))
         turns.append(
@@ -193,7 +193,7 @@ def node_turns() -> tuple[tuple[object, ...], ...]:
 
 def node_dump(store: Store) -> object:
     assert isinstance(store, NodeStore)
-    views, numbers = store.views(), range(1, 9)
+    views, numbers = store.views(), range(1, 6)
     unsettled = (node.DeliveryState.QUEUED, node.DeliveryState.IN_CUSTODY)
     return (
         store.last_numbers(),

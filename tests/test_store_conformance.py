@@ -38,9 +38,8 @@ class Run:
         self.path = path
         self.vfs = vfs
         self.confirmed = 0
-        self.confirmed_by_touch: list[int] = []
+        self.touches_when_confirmed: list[int] = []
         self.fault: WorldFault | None = None
-        self.quiet_from: int | None = None
         with contextlib.suppress(WorldFault):
             self._go(case.turns[: len(case.turns) // 2])
             self._go(case.turns[len(case.turns) // 2 :])
@@ -50,10 +49,9 @@ class Run:
         try:
             store = self.case.open(str(self.path), vfs=self.vfs.name, checkpoint_pages=CHECKPOINT_PAGES)
             for turn in turns:
-                self._note()
                 save(store, turn)
                 self.confirmed += 1
-            self._note()
+                self.touches_when_confirmed.append(len(self.vfs.touches))
         except WorldFault as fault:
             self.fault = fault
             if store is not None:
@@ -62,7 +60,6 @@ class Run:
         finally:
             if store is not None:
                 store.close()
-            self._note()
 
     def _must_be_over(self, store: Store) -> None:
         assert store.failed
@@ -73,9 +70,9 @@ class Run:
         store.close()
         assert len(self.vfs.touches) == before, "a store that has failed touched its disk again"
 
-    def _note(self) -> None:
-        missing = len(self.vfs.touches) - len(self.confirmed_by_touch)
-        self.confirmed_by_touch += [self.confirmed] * missing
+    def confirmed_after(self, touches: int) -> int:
+        """Return how many turns had been confirmed when so many touches were done."""
+        return sum(count <= touches for count in self.touches_when_confirmed)
 
 
 def reopened(case: Case, path: Path) -> object:
@@ -128,7 +125,7 @@ def test_power_may_fail_after_any_touch(case: Case, seed: int | None, tmp_path: 
     for cut in range(0, len(vfs.touches) + 1, 1 if seed is None else 3):
         folder = tmp_path / "after"
         write_disk(disk_after_power_loss(vfs.touches[:cut], luck), folder)
-        confirmed = run.confirmed_by_touch[cut - 1] if cut else 0
+        confirmed = run.confirmed_after(cut)
         found = reopened(case, folder / "store.db")
         shutil.rmtree(folder)
         assert found in expected[confirmed : confirmed + 2], f"power fails after touch {cut}"

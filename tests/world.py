@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from tests.keys.repository import Repository, key
@@ -131,8 +132,11 @@ class World:
         hubs: Sequence[str] = ("lyon", "singapore"),
         homes: Mapping[str, tuple[str, ...]] | None = None,
         store_bytes_max: int | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """Make a world whose stores are in memory, where a kill loses nothing, or in files in `folder`."""
         self.seed = seed
+        self.folder = folder
         self.store_bytes_max = store_bytes_max
         self.mono = 1_000
         self.repository = Repository(codes, hubs=hubs, homes=homes or HOMES)
@@ -154,6 +158,7 @@ class World:
         self._voices: dict[str, Voice] = {}
         self._pretenders: dict[str, Callable[[str, LinkId, bytes], None]] = {}
         self._proved: dict[tuple[str, LinkId], bytes] = {}
+        self._latest: dict[tuple[str, LinkId], int] = {}
         self._heap: list[tuple[int, int, str, object]] = []
         self._order = count()
         self._far: dict[tuple[str, LinkId], tuple[str, LinkId]] = {}
@@ -172,7 +177,8 @@ class World:
         self.run(500)
 
     def start_hub(self, name: str) -> HubMachine:
-        store = self.stores.setdefault(name, HubStore(":memory:"))
+        store = self.stores.get(name) or HubStore(self._path(name))
+        self.stores[name] = store
         assert isinstance(store, HubStore)
         machine = HubMachine(
             HubName(name),
@@ -186,7 +192,8 @@ class World:
         return machine
 
     def start_node(self, code: str) -> NodeMachine:
-        store = self.stores.setdefault(code, NodeStore(":memory:"))
+        store = self.stores.get(code) or NodeStore(self._path(code))
+        self.stores[code] = store
         assert isinstance(store, NodeStore)
         machine = NodeMachine(
             MemberCode(code),
@@ -203,12 +210,17 @@ class World:
 
     def lose_disk(self, name: str) -> None:
         """Take away what a stopped program had saved."""
-        del self.stores[name]
+        self.stores.pop(name, None)
+        if self.folder is not None:
+            for file in self.folder.glob(f"{name}.db*"):
+                file.unlink()
 
     def stop(self, name: str) -> None:
         """Kill a program: what its store has committed stays, connections and memory are gone."""
         self.programs.pop(name, None)
         self._pretenders.pop(name, None)
+        if self.folder is not None and name in self.stores:
+            self.stores.pop(name).close()
         for (owner, link), (far, far_link) in list(self._far.items()):
             if owner == name:
                 del self._far[owner, link]
@@ -290,6 +302,7 @@ class World:
         self._far[name, outbound] = (hub, inbound)
         self._far[hub, inbound] = (name, outbound)
         self._proved[name, outbound] = self._link_key(key) if isinstance(key, str) else key
+        self._proved[hub, inbound] = self._link_key(hub)
         voice = self._voices[name] = Voice(self, name, outbound)
         return voice
 
@@ -435,8 +448,10 @@ class World:
         self.frames.append((sender, receiver, data))
         if frozenset((sender, receiver)) in self.cut or (self.deaf is not None and self.deaf(sender, receiver, data)):
             return True
+        # What is sent on one link arrives in order, as over TCP.
+        arrival = self._latest[sender, link] = max(self.mono + self.latency(), self._latest.get((sender, link), 0))
         for one in [data] if self.meddle is None else self.meddle(sender, receiver, data):
-            self._at(self.latency(), receiver, FrameArrived(far_link, self._proved[sender, link], one))
+            self._at(arrival - self.mono, receiver, FrameArrived(far_link, self._proved[sender, link], one))
         return True
 
     def told(self, program: Program, news: object) -> None:
@@ -453,13 +468,20 @@ class World:
         else:
             program.news.append(news)
 
-    def hang_up(self, name: str) -> None:
-        """Break every connection that a program has; those that it dials come back."""
+    def hang_up(self, name: str, other: str | None = None) -> None:
+        """Break every connection that a program has, or those with another; those that it dials come back."""
         for owner, link in list(self._far):
-            if name in (owner, self._far.get((owner, link), ("", b""))[0]) and link.startswith(b"hub:"):
+            far = self._far.get((owner, link), ("", b""))[0]
+            ours = name in (owner, far) and (other is None or other in (owner, far))
+            if ours and link.startswith(b"hub:"):
                 self._hang_up(owner, link)
                 self._at(LATENCY_MS, owner, LinkLost(link))
                 self._at(LATENCY_MS * 2, owner, ("redial", link))
+
+    def mend(self, wire: frozenset[str]) -> None:
+        """Join a cut wire again. What was sent meanwhile is lost, so its connections begin anew."""
+        self.cut.discard(wire)
+        self.hang_up(*sorted(wire))
 
     def _hang_up(self, owner: str, link: LinkId) -> None:
         far, far_link = self._far.pop((owner, link))
@@ -481,6 +503,9 @@ class World:
         self._proved[owner, link] = self._link_key(owner)
         self._proved[hub, inbound] = self._link_key(hub)
         self._at(LATENCY_MS, owner, LinkUp(link))
+
+    def _path(self, name: str) -> str:
+        return ":memory:" if self.folder is None else str(self.folder / f"{name}.db")
 
     def _overheard(self, name: str, event: FrameArrived) -> None:
         if name in self._voices:

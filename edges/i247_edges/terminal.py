@@ -13,11 +13,11 @@ import shutil
 import sys
 import traceback
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 import click
 import msgspec
@@ -25,6 +25,8 @@ import msgspec
 from i247_protocol.errors import CallerFault, I247Error, PeerFault, WorldFault
 from i247_protocol.names import WallMs
 from i247_protocol.reasons import Reason
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 OK: Final = 0
 FAILED: Final = 1
@@ -185,6 +187,17 @@ def shown(text: str) -> str:
     """Return text that cannot act on a terminal: what is no visible character becomes `\ufffd`, a break a space."""
     spaced = "".join(" " if sign in "\t\n\r" else sign for sign in text)
     return "".join("\ufffd" if unicodedata.category(sign) in UNSEEN else sign for sign in spaced)
+
+
+def examples(*lines: str) -> Callable[[F], F]:
+    """Add examples to the help of a command, each on a line of its own."""
+
+    def added(command: F) -> F:
+        # What follows a backspace is not wrapped by click.
+        command.__doc__ = "\n\n".join([command.__doc__ or "", "\b\nExamples:\n  " + "\n  ".join(lines)])
+        return command
+
+    return added
 
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

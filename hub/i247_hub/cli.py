@@ -21,7 +21,7 @@ from i247_hub.config import CONFIG_FILE, find_config, first_config, parse_endpoi
 from i247_hub.daemon import run_hub
 from i247_hub.preparation import Finding, Grade, findings
 from i247_hub.status import Snapshot, ask
-from i247_keys import ceremony_files as files
+from i247_keys import key_folder as files
 from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_from_file
 from i247_protocol.errors import CallerFault, PeerFault, WorldFault
 from i247_protocol.names import HubName, parse_hub

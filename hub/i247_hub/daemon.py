@@ -109,6 +109,7 @@ class Hub:
             self._pump.turn([*events, *given], now)
             if given or now.mono >= self._look_at:
                 self._look(now)
+        self._pump.commit()
         _tell_systemd("STOPPING=1")
         self._note(Level.INFO, "stopped", signal=signal.Signals(self._stop_signal).name)
 

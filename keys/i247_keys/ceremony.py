@@ -1,8 +1,8 @@
 """Build what the secretariat's keyholders sign: the founding, the next roster, the next charter, the pulse.
 
 Whatever is built here is built by the rules that everybody else judges by, so a draft that nobody would take is
-refused before anybody signs it. Files and keys are left to `ceremony_files`. docs/operations.md tells the ceremony
-as a story; docs/protocol.md 8 has the rules.
+refused before anybody signs it. Files are left to `ceremony_files`, keys to `key_folder`. docs/operations.md tells the
+ceremony as a story; docs/protocol.md 8 has the rules.
 """
 
 from __future__ import annotations

@@ -48,17 +48,14 @@ def rows(directory: Directory, wall: WallMs) -> dict[str, dict[str, Any]]:
     }
 
 
-def row_lines(directory: Directory, wall: WallMs) -> list[str]:
-    """Return one line for each member and hub."""
-    members = [
-        f"{row.code}  {row.state_at(wall):<10}  {key_id(row.identity).hex()}  {','.join(row.homes):<24}  {_name(row)}"
-        for row in directory.members
-    ]
-    hubs = [
-        f"{row.name:<14}  {key_id(row.identity).hex()}  {row.region:<24}  {' '.join(row.endpoints)}"
-        for row in directory.hubs
-    ]
-    return [*members, *hubs]
+def member_cells(directory: Directory, wall: WallMs) -> list[tuple[object, ...]]:
+    """Return of each member code, state, key id, homes and name."""
+    return [(row.code, row.state_at(wall), key_id(row.identity), row.homes, _name(row)) for row in directory.members]
+
+
+def hub_cells(directory: Directory) -> list[tuple[object, ...]]:
+    """Return of each hub name, key id, region and endpoints."""
+    return [(row.name, key_id(row.identity), row.region, row.endpoints) for row in directory.hubs]
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:

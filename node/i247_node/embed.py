@@ -13,20 +13,25 @@
 `node` has a file descriptor that is readable when there may be something to do, so it fits into any loop: add it as a
 reader, and call `step` then and whenever `patience_ms` is over. A step takes what has arrived, commits once and speaks;
 it waits only for the disk. What `ask` and `follow` are given is called within a step and must not wait. All of it
-belongs to one thread. Everything is saved exactly as by the daemon, on the same files. Edge. docs/embedding.md.
+belongs to one thread. Everything is saved exactly as by the daemon, on the same files. What there is to log goes to
+the standard library's logger `i247_node`, unless `open` is given another. Edge. docs/architecture.md 5.
 """
 
 from __future__ import annotations
 
+import logging
 import select
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+import structlog
 import zmq
 
+from i247_edges.logs import withhold
 from i247_node.assembly import Assembly, assembled
+from i247_node.caretaker import Log
 from i247_node.commands import Command, LookUp, LookupFinished, NodeStatus, ReportStatus
 from i247_node.config import NodeConfig, read_config
 from i247_node.engine import Answer, Subscriber
@@ -56,6 +61,7 @@ class EmbeddedNode:
         *,
         registers: Registers | None = None,
         look_up: Callable[[LookUp], None] | None = None,
+        log: Log | None = None,
     ) -> EmbeddedNode:
         """Open a node from its configuration; raise CallerFault or WorldFault when something is not in order.
 
@@ -66,7 +72,14 @@ class EmbeddedNode:
         with ExitStack() as stack:
             ready = stack.enter_context(_Ready())
             node = stack.enter_context(
-                assembled(settings, unlock(settings), look_up=look_up, registers=registers, sockets=_Sockets)
+                assembled(
+                    settings,
+                    unlock(settings),
+                    look_up=look_up,
+                    registers=registers,
+                    sockets=_Sockets,
+                    log=log or _host_log(),
+                )
             )
             return cls(node, stack.pop_all(), ready)
 
@@ -124,6 +137,16 @@ class EmbeddedNode:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _host_log() -> Log:
+    """Return a log that the host's own settings of `logging` govern; structlog alone would print to stdout."""
+    log: Log = structlog.wrap_logger(
+        logging.getLogger("i247_node"),
+        processors=[withhold, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+    )
+    return log
 
 
 class _Sockets(NodeSockets):

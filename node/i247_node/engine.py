@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, count
 from threading import Lock
@@ -28,8 +29,8 @@ from i247_node.commands import (
     NodeStatus,
 )
 from i247_protocol.counters import Counters
-from i247_protocol.errors import CallerFault
-from i247_protocol.limits import EVENTS_IN_TURN_MAX
+from i247_protocol.errors import CallerFault, WorldFault
+from i247_protocol.limits import NODE_COMMANDS_IN_TURN_MAX, NODE_FRAMES_IN_TURN_MAX
 from i247_protocol.machine import (
     Dial,
     DirectoryGiven,
@@ -104,8 +105,8 @@ class Engine:
     ) -> None:
         """Drive `machine`.
 
-        `look_up` begins a look-up in a slow register and returns at once. `look_around` is called before every turn,
-        with all before it committed, for what it finds outside; it must not wait.
+        `look_up` begins a look-up in a slow register and returns at once. `look_around` is called before every turn
+        for what it finds outside; it must not wait.
         """
         self.counters = Counters()
         self._machine = machine
@@ -176,11 +177,12 @@ class Engine:
 
     def step(self, timeout_ms: int) -> None:
         """Wait until there is something to do, `timeout_ms` at most, and do one turn."""
-        arrived = self._sockets.poll(self.patience_ms(timeout_ms), FRAMES_IN_TURN_MAX)
+        arrived = self._sockets.poll(self.patience_ms(timeout_ms), NODE_FRAMES_IN_TURN_MAX)
         while self._errands:
             self._errands.popleft()()
         now = self._clocks()
-        waiting = self._from_queue(max(COMMANDS_IN_TURN_MIN, EVENTS_IN_TURN_MAX - len(arrived)))
+        # Short turns: signing and sealing take far longer than a commit, and the hubs can work meanwhile.
+        waiting = self._from_queue(NODE_COMMANDS_IN_TURN_MAX)
         found = () if self._look_around is None else self._look_around(now)
         self._pump.turn(chain(arrived, found, waiting), now)
         self._hand_out()
@@ -198,7 +200,9 @@ class Engine:
             self.end()
 
     def end(self) -> None:
-        """Decline what was asked and not answered, and take nothing more."""
+        """Save what waits for a commit, decline what was asked and not answered, and take nothing more."""
+        with suppress(WorldFault):  # a store that has failed says so elsewhere
+            self._pump.commit()
         with self._lock:
             self._is_over = True
             asked, self._asked = self._asked, {}
@@ -272,5 +276,3 @@ class EngineOver(CallerFault):
 
 IDLE_MS: Final = 1_000
 COMMANDS_WAITING_MAX: Final = 1_024
-FRAMES_IN_TURN_MAX: Final = EVENTS_IN_TURN_MAX * 3 // 4
-COMMANDS_IN_TURN_MIN: Final = EVENTS_IN_TURN_MAX - FRAMES_IN_TURN_MAX

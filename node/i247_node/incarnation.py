@@ -58,7 +58,7 @@ class IncarnationKeeper:
         self._next = MonoMs(0)
 
     def keep(self, mono: MonoMs) -> None:
-        """Write the mark when it is time; only between turns, when all is committed. Raises WorldFault."""
+        """Write the mark when it is time; only between turns. Raises WorldFault."""
         if mono >= self._next:
             self._next = MonoMs(mono + KEEP_MS)
             self.keep_now()
@@ -67,6 +67,7 @@ class IncarnationKeeper:
         """Write the mark unless it is written already."""
         mark = _mark_of(self._store, self._number)
         if mark != self._written:
+            self._store.commit()  # the file must never run ahead of the database
             _write(self._path, mark)
             self._written = mark
 

@@ -25,11 +25,9 @@ class Bundle:
         if not queue or not queue[-1].absorbs(frame):
             queue.append(_Open(frame))
 
-    def frames(self) -> Iterator[tuple[LinkId, bytes]]:
-        """Yield the encoded frames link by link."""
-        for link, queue in self._queues.items():
-            for one in queue:
-                yield link, encode_frame(one.closed())
+    def frames(self) -> list[tuple[LinkId, bytes]]:
+        """Return the encoded frames link by link."""
+        return [(link, encode_frame(one.closed())) for link, queue in self._queues.items() for one in queue]
 
 
 def custody_of(session: bytes, pairs: Iterable[Pair]) -> Iterator[Custody]:

@@ -20,6 +20,7 @@ from i247_edges.link import link_key
 from i247_hub.cli import main
 from i247_hub.status import Snapshot, ask
 from i247_keys import ceremony_files as files
+from i247_keys import key_folder
 from i247_keys.ceremony import Changes
 from i247_keys.keyfile import LEAST, passphrase_from_file
 from i247_keys.trust import Trust
@@ -64,7 +65,7 @@ class Network:
         self.hubs = {name: HubFolder(root / name, name) for name in hubs}
         self.members = {code: root / code for code in ("AA", "BB", "XP")}
         for code, folder in self.members.items():
-            files.make_member_keys(
+            key_folder.make_member_keys(
                 folder, MemberCode(code), {"en": f"Land of {code}"}, [HubName(hubs[0])], PASSPHRASE, LEAST
             )
         files.new_ceremony(self.authority, 2, 1, [], LEAST)
@@ -78,14 +79,14 @@ class Network:
 
     def publish(self) -> Trust:
         passphrase = passphrase_from_file(self.authority / "secretariat-1.passphrase")
-        key = files.read_identity(self.authority / "secretariat-1.key", passphrase, files.SECRETARIAT)
+        key = key_folder.read_identity(self.authority / "secretariat-1.key", passphrase, files.SECRETARIAT)
         files.sign_drafts(self.authority, key)
         return files.publish_drafts(self.authority)
 
     def pulse(self) -> Trust:
         passphrase = passphrase_from_file(self.authority / "pulse.passphrase")
         return files.publish_pulse(
-            self.authority, files.read_identity(self.authority / "pulse.key", passphrase, files.PULSE)
+            self.authority, key_folder.read_identity(self.authority / "pulse.key", passphrase, files.PULSE)
         )
 
     def next_roster(self, **changes: Any) -> Trust:
@@ -98,7 +99,7 @@ class Network:
         (hub.folder / files.NETWORK_FILE).write_bytes((self.authority / files.NETWORK_FILE).read_bytes())
 
     def member(self, code: str, hub: HubFolder, lane: Lane = Lane.BULK) -> Member:
-        link = files.read_link_secret(self.members[code] / files.LINK_FILE, PASSPHRASE)
+        link = key_folder.read_link_secret(self.members[code] / key_folder.LINK_FILE, PASSPHRASE)
         return Member(link, hub, lane)
 
 
@@ -130,7 +131,7 @@ class HubFolder:
     @property
     def key(self) -> bytes:
         passphrase = passphrase_from_file(self.folder / "passphrase")
-        return link_key(files.read_link_secret(self.folder / files.LINK_FILE, passphrase))
+        return link_key(key_folder.read_link_secret(self.folder / key_folder.LINK_FILE, passphrase))
 
 
 class Daemon:

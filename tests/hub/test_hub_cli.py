@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from tests.hub.network import HubFolder, Network, findings_of, i247_hub
 
+from i247_edges.clock import read_clocks
 from i247_hub.config import read_config
 from i247_hub.preparation import believe, open_store
 from i247_hub.status import Snapshot, answer_to, hint_for
@@ -244,7 +245,7 @@ def test_a_directory_that_has_expired_is_an_alarm_and_no_reason_not_to_start(net
 def test_check_uses_the_store_where_the_network_file_is_gone(hub: HubFolder) -> None:
     config = read_config(hub.config)
     store = open_store(config)
-    trust = believe(config, store, WallMs(files.wall_now() + 1_000))
+    trust = believe(config, store, WallMs(read_clocks().wall + 1_000))
     store.close()
     (hub.folder / files.NETWORK_FILE).unlink()
     result = hub.ask("check", "--json")
@@ -252,14 +253,14 @@ def test_check_uses_the_store_where_the_network_file_is_gone(hub: HubFolder) -> 
     assert findings_of(result)["network file"] == "degraded"
     assert findings_of(result)["roster"] == "ok"
     store = open_store(config)
-    assert believe(config, store, files.wall_now()).roster_hash == trust.roster_hash
+    assert believe(config, store, read_clocks().wall).roster_hash == trust.roster_hash
     store.close()
 
 
 def test_a_store_of_another_network_is_refused(network: Network, hub: HubFolder, tmp_path: Path) -> None:
     config = read_config(hub.config)
     store = open_store(config)
-    believe(config, store, files.wall_now())
+    believe(config, store, read_clocks().wall)
     store.close()
     other = Network(tmp_path / "other", "lyon")
     hub.edit(network.pin, other.pin)
@@ -276,9 +277,9 @@ def test_an_older_network_file_takes_nothing_back(network: Network, hub: HubFold
     network.next_roster()
     network.hand_out(hub)
     store = open_store(config)
-    assert believe(config, store, files.wall_now()).directory.version == 2
+    assert believe(config, store, read_clocks().wall).directory.version == 2
     config.network_file.write_bytes(older)
-    assert believe(config, store, files.wall_now()).directory.version == 2
+    assert believe(config, store, read_clocks().wall).directory.version == 2
     store.close()
 
 

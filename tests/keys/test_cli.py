@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from i247_keys import contexts
-from i247_keys.ceremony_files import IDENTITY_FILE, read_identity, read_link_secret
 from i247_keys.charter import Kind
 from i247_keys.cli import main
 from i247_keys.decision import Ballot, Decision, Vote, encode_decision
 from i247_keys.documents import sign_document
+from i247_keys.key_folder import IDENTITY_FILE, read_identity, read_link_secret
 from i247_keys.keyfile import passphrase_from_file
 from i247_keys.log import DecisionRecord
 from i247_protocol import codec
@@ -152,9 +152,11 @@ def test_keyholders_may_sign_copies_of_the_folder(place: Place) -> None:
 def test_the_wrong_pin_and_the_wrong_file(place: Place) -> None:
     place.publish()
     other = "00" * 32
-    assert "wrong-pin" in run("roster", "verify", place.network, "--pin", other, code=1).stderr
+    assert "does not belong to the pin" in run("roster", "verify", place.network, "--pin", other, code=1).stderr
     assert "64 hexadecimal" in run("roster", "verify", place.network, "--pin", "12", code=1).stderr
-    assert "malformed" in run("roster", "verify", place.authority / "terms.json", "--pin", other, code=1).stderr
+    assert (
+        "not what it claims" in run("roster", "verify", place.authority / "terms.json", "--pin", other, code=1).stderr
+    )
     assert "hint:" in run("roster", "verify", place.path / "nothing", "--pin", other, code=1).stderr
     run("roster", "verify", place.network, code=2)
 
@@ -320,7 +322,7 @@ def test_part_of_a_log_is_no_network_file(place: Place) -> None:
     file = codec.decode(place.network.read_bytes(), bytes_max=2**20)
     part = place.path / "part.i247"
     part.write_bytes(codec.encode({**file, "founding": None}))
-    assert "chain-broken" in run("roster", "show", part, code=1).stderr
+    assert "does not follow the one before" in run("roster", "show", part, code=1).stderr
 
 
 def test_hubs_come_and_go(place: Place) -> None:
@@ -351,7 +353,8 @@ def test_the_assembly_admits(place: Place) -> None:
     place.member("ZZ")
     request = place.path / "members" / "ZZ" / "ZZ.request"
     refused = run("ceremony", "roster", place.authority, "--request", request, code=1)
-    assert "not-justified" in refused.stderr
+    assert "without a decision or signature" in refused.stderr
+    assert "make a fresh request" in refused.stderr
     record = place.path / "admit.decision"
     record.write_bytes(codec.encode(_admitting(place, request)))
     run("ceremony", "roster", place.authority, "--request", request, "--decision", record)

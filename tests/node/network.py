@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import structlog
+
 from i247_edges.clock import read_clocks
 from i247_hub.machine import HubMachine
 from i247_hub.sockets import HubSockets
 from i247_hub.store import HubStore
 from i247_keys import ceremony_files as files
+from i247_keys import key_folder
 from i247_keys.identity import Identity
 from i247_keys.keyfile import LEAST, passphrase_from_file, read_keyfile
 from i247_node.assembly import Assembly, assembled
+from i247_node.caretaker import Log
 from i247_node.client import Bureau
 from i247_node.config import NodeConfig, first_config, read_config
 from i247_node.interface.server import InterfaceThread
@@ -30,6 +34,9 @@ from i247_protocol.machine import Admit, Dial, FrameArrived, LinkLost, LinkUp
 from i247_protocol.names import HubName, MemberCode
 from i247_protocol.pump import Pump
 
+SILENT: Log = structlog.wrap_logger(
+    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger("critical")
+)
 PASSPHRASE = b"correct horse"
 PATIENCE_S = 10.0
 MEMBERS = ("FR", "SG", "XP")
@@ -63,8 +70,8 @@ class Network:
         with socket.create_server(("127.0.0.1", 0)) as one:
             self.endpoint = f"tcp://127.0.0.1:{one.getsockname()[1]}"
         for code in MEMBERS:
-            files.make_member_keys(root / code, MemberCode(code), {"en": code}, [HUB], PASSPHRASE, LEAST)
-        files.make_hub_keys(root / HUB, HUB, "Europe", [self.endpoint], PASSPHRASE, LEAST)
+            key_folder.make_member_keys(root / code, MemberCode(code), {"en": code}, [HUB], PASSPHRASE, LEAST)
+        key_folder.make_hub_keys(root / HUB, HUB, "Europe", [self.endpoint], PASSPHRASE, LEAST)
         authority = root / "authority"
         files.new_ceremony(authority, 2, 1, [], LEAST)
         files.draft_founding(authority, [root / code for code in MEMBERS], [root / HUB])
@@ -119,14 +126,14 @@ class Network:
 
     def _signer(self, name: str, use: str) -> Identity:
         authority = self.root / "authority"
-        return files.read_identity(
+        return key_folder.read_identity(
             authority / f"{name}.key", passphrase_from_file(authority / f"{name}.passphrase"), use
         )
 
     def _run_hub(self, stop: threading.Event) -> None:
         folder = self.root / HUB
-        link = read_keyfile(folder / files.LINK_FILE, use=files.LINK, passphrase=PASSPHRASE)
-        identity = files.read_identity(folder / files.IDENTITY_FILE, PASSPHRASE)
+        link = read_keyfile(folder / key_folder.LINK_FILE, use=key_folder.LINK, passphrase=PASSPHRASE)
+        identity = key_folder.read_identity(folder / key_folder.IDENTITY_FILE, PASSPHRASE)
         with closing(HubStore(str(folder / "hub.db"))) as store, closing(HubSockets(link, [self.endpoint])) as sockets:
             machine = HubMachine(HUB, identity, self.trust, store, os.urandom)
 
@@ -169,7 +176,7 @@ class Running:
     def _run(self) -> None:
         config = self.config
         try:
-            with assembled(config, unlock(config)) as self.node:
+            with assembled(config, unlock(config), log=SILENT) as self.node:
                 interface = InterfaceThread(
                     config.socket, config.socket_mode, self.node.engine, lambda: open_views(str(config.store))
                 )

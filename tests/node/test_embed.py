@@ -67,8 +67,7 @@ def test_a_query_between_two_nodes_in_one_loop(network: Network) -> None:
         assert news.state is ConversationState.ANSWERED
         assert news.reply is not None
         assert news.reply.status is Status.HIT
-        (sent,) = paris.views.outbox(0, 10, unsettled_only=False)
-        assert sent.message.conv == news.conv
+        assert news.conv in [sent.message.conv for sent in paris.views.outbox(0, 10, unsettled_only=False)]
         assert paris.status().member == "FR"
 
 

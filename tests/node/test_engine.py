@@ -231,6 +231,13 @@ def test_what_is_found_outside_comes_with_the_turn() -> None:
     bench = Bench(look_around=lambda now: found.pop(0))
     bench.engine.step(0)
     bench.engine.step(0)
+    assert bench.machine.heard == [DirectoryGiven(b"documents")]
+
+
+def test_what_waits_for_a_commit_is_saved_at_the_end() -> None:
+    bench = Bench(look_around=lambda now: [DirectoryGiven(b"documents")])
+    bench.engine.step(0)
+    bench.engine.end()
     assert bench.journal.turns == [[DirectoryGiven(b"documents")]]
 
 

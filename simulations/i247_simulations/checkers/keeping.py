@@ -1,0 +1,147 @@
+"""Watch P3, P4 and P5: nothing accepted is lost, nothing comes twice, every question ends in its time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from i247_node.commands import Accepted, AskQuestion, ConversationMoved
+from i247_node.records import (
+    ConversationState,
+    DeliveryState,
+    KeepConversation,
+    KeepDelivery,
+    KeepEntry,
+    KeepOutgoing,
+)
+from i247_protocol.names import MINUTE_MS
+from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.node_memory import OPEN, PlainNodeMemory
+from i247_simulations.programs import Program
+
+
+class NothingLost(Checker):
+    """What a user was told is accepted is saved; what counts as delivered is saved by its recipient."""
+
+    promise = "P3"
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._has: dict[str, set[bytes]] = {}
+        self._accepted: list[tuple[str, bytes]] = []
+
+    def durable(self, program: Program, record: object) -> None:
+        """Compare a delivery with what its recipient has saved."""
+        if isinstance(record, KeepEntry):
+            self._has.setdefault(program.name, set()).add(record.entry.sid)
+        elif isinstance(record, KeepDelivery):
+            self._moved(program, record)
+
+    def told(self, program: Program, news: object) -> None:
+        """Compare a promise with what is saved."""
+        if isinstance(news, Accepted) and news.sid:
+            self._accepted.append((program.name, news.sid))
+            if news.sid not in self.sight.sent:
+                self.broken(program.name, "a message was accepted that is not saved", news.sid)
+
+    def finish(self) -> None:
+        """Compare all deliveries with what lies on the recipients' disks now."""
+        has: dict[str, set[bytes]] = {}
+        memories: dict[str, PlainNodeMemory] = {}
+        for name, disk in self.sight.disks.items():
+            if isinstance(disk.memory, PlainNodeMemory):
+                memories[name] = disk.memory
+                has[name] = {entry.sid for entry in disk.memory.entries.values()}
+        for name, sid in self._accepted:
+            if memories[name].outgoing_by_sid(sid) is None:  # type: ignore[arg-type]  # an evidence id as bytes
+                self.broken(name, "a message that was accepted is not on disk any more", sid)
+        for name, memory in memories.items():
+            for (n, recipient), delivery in memory.delivered.items():
+                sid = memory.messages[n].sid
+                if delivery.state is DeliveryState.DELIVERED and sid not in has[recipient]:
+                    self.broken(name, f"delivered to {recipient}, on whose disk it is not", sid)
+
+    def _moved(self, program: Program, record: KeepDelivery) -> None:
+        delivery = record.delivery
+        if delivery.state not in (DeliveryState.DELIVERED, DeliveryState.EXPIRED):
+            return
+        memory = program.disk.memory
+        message = memory.outgoing(delivery.n) if isinstance(memory, PlainNodeMemory) else None
+        if message is None:
+            self.broken(program.name, "a delivery without its message")
+        elif delivery.state is DeliveryState.EXPIRED:
+            if message.exp * MINUTE_MS > delivery.at:
+                self.broken(program.name, f"given up for {delivery.recipient} before it expired", message.sid)
+        elif message.sid not in self._has.get(delivery.recipient, ()):
+            what = f"counted as delivered to {delivery.recipient}, which has not saved it"
+            self.broken(program.name, what, message.sid)
+
+
+class OnlyOnce(Checker):
+    """One message of one sender is one entry, whatever crashes and repeats."""
+
+    promise = "P4"
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._entries: dict[tuple[str, str, bytes], int] = {}
+
+    def durable(self, program: Program, record: object) -> None:
+        """Compare an entry with those before."""
+        if not isinstance(record, KeepEntry):
+            return
+        entry = record.entry
+        key = program.name, entry.sender, entry.id
+        if key in self._entries and entry.n != self._entries[key]:
+            self.broken(program.name, f"a message of {entry.sender} came through twice", entry.sid)
+        self._entries[key] = entry.n
+
+
+class EveryQuestionEnds(Checker):
+    """A question ends once, by its time, and not before without an answer."""
+
+    promise = "P5"
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._asked: dict[tuple[str, int], AskQuestion] = {}
+        self._ended: dict[bytes, ConversationState] = {}
+
+    def durable(self, program: Program, record: object) -> None:
+        """Watch a conversation move."""
+        if not isinstance(record, KeepConversation):
+            return
+        if record.conv in self._ended and record.state is not self._ended[record.conv]:
+            self.broken(program.name, "a conversation that had ended moved again")
+        if record.state in OPEN:
+            return
+        self._ended[record.conv] = record.state
+        late_ms = program.now.wall - record.reply_by
+        if record.state is ConversationState.EXPIRED and self._is_undisturbed(program, record):
+            if late_ms > LATE_MS_MAX:
+                self.broken(program.name, f"a question ended {late_ms} ms after its time")
+            if late_ms < -EARLY_MS_MAX:
+                self.broken(program.name, f"a question was given up {-late_ms} ms before its time")
+
+    def told(self, program: Program, news: object) -> None:
+        """Compare news with what is saved."""
+        if isinstance(news, ConversationMoved) and news.state not in OPEN and news.conv not in self._ended:
+            self.broken(program.name, "the end of a question was told that is not saved")
+
+    def finish(self) -> None:
+        """Look for questions without an end."""
+        for name, disk in self.sight.disks.items():
+            memory, program = disk.memory, self.sight.programs.get(name)
+            if not isinstance(memory, PlainNodeMemory) or program is None:
+                continue
+            for one in memory.open_conversations():
+                if one.reply_by + LATE_MS_MAX < program.now.wall:
+                    self.broken(name, "a question has no end although its time is over")
+
+    def _is_undisturbed(self, program: Program, record: KeepConversation) -> bool:
+        asked_ago_us = 1_000 * (program.now.wall - record.asked)
+        since_us = self.sight.now_us() - asked_ago_us - 1_000_000
+        return self.sight.disturbed_us.get(program.name, -1) < since_us and program.began_us < since_us
+
+
+LATE_MS_MAX: Final = 3_000
+EARLY_MS_MAX: Final = 100

@@ -1,0 +1,148 @@
+"""Watch P1, P2, P7 and P8: secret stays secret, true stays true, who must not be heard is not, trust never goes back."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Final
+
+from i247_hub.records import Hold, KeepDirectory
+from i247_keys.roster import State
+from i247_keys.trust import Trust
+from i247_node.records import EntryState, KeepAudit, KeepEntry, KeepEntryState, KeepTrust, Quarantine
+from i247_protocol.digests import evidence_id
+from i247_protocol.errors import PeerFault
+from i247_protocol.names import MINUTE_MS, MemberCode
+from i247_protocol.statement import parse_statement
+from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.node_memory import PlainNodeMemory
+from i247_simulations.programs import Program
+from i247_simulations.workload import MARK
+
+
+class NothingLeaks(Checker):
+    """No marked text is in a frame, on a hub's disk, in an audit record or in quarantine; also in base64 or hex."""
+
+    promise = "P1"
+
+    def frame(self, sender: str, receiver: str, data: bytes) -> None:
+        """Search a frame."""
+        if _leaks(data):
+            self.broken(sender, f"a secret text left for {receiver} in the clear")
+
+    def durable(self, program: Program, record: object) -> None:
+        """Search what must not hold anything secret."""
+        match record:
+            case KeepAudit(data=data):
+                leaks = _leaks(data)
+            case Quarantine(header=header):
+                leaks = _leaks(header)
+            case Hold(rows):
+                leaks = _leaks(rows[0].body) or any(_leaks(f"{row.source} {row.hop}".encode()) for row in rows)
+            case _:
+                leaks = program.is_hub and _leaks(repr(record).encode())
+        if leaks:
+            self.broken(program.name, f"a secret text was saved in a {type(record).__name__}")
+
+
+class TrueWords(Checker):
+    """An entry is what its author has signed, to this recipient."""
+
+    promise = "P2"
+
+    def durable(self, program: Program, record: object) -> None:
+        """Compare an entry with what was truly signed."""
+        if not isinstance(record, KeepEntry):
+            return
+        entry = record.entry
+        if evidence_id(entry.statement, entry.signature) != entry.sid:
+            self.broken(program.name, "an entry has other bytes than its evidence id names", entry.sid)
+        elif self.sight.signed.get(entry.sid) != entry.sender:
+            self.broken(program.name, f"an entry is not what {entry.sender} has signed", entry.sid)
+        elif not self._is_for(program.name, entry.sid, entry.statement):
+            self.broken(program.name, "an entry was written to somebody else", entry.sid)
+
+    def _is_for(self, name: str, sid: bytes, statement: bytes) -> bool:
+        sent = self.sight.sent.get(sid)
+        if sent is not None:
+            return name in sent[2]
+        try:
+            return name in parse_statement(statement).to
+        except PeerFault:
+            return False
+
+
+class GoodStanding(Checker):
+    """Nothing is taken after its expiry, nor handed over from who is suspended in the roster that is held."""
+
+    promise = "P8"
+
+    def durable(self, program: Program, record: object) -> None:
+        """Look at who speaks, and when."""
+        memory = program.disk.memory
+        if isinstance(record, KeepEntry):
+            entry = record.entry
+            if entry.exp * MINUTE_MS <= program.now.wall - COMMIT_MS_MAX:
+                self.broken(program.name, "a message was taken after its expiry", entry.sid)
+            if entry.state is not EntryState.WITHHELD:
+                self._look_at(program, entry.sender, entry.sid)
+        elif isinstance(record, KeepEntryState) and record.state is EntryState.NEW:
+            held = memory.entry(record.n) if isinstance(memory, PlainNodeMemory) else None
+            if held is not None:
+                self._look_at(program, held.sender, held.sid)
+
+    def _look_at(self, program: Program, sender: MemberCode, sid: bytes) -> None:
+        since = self.sight.suspended.get(sender)
+        directory = program.machine.trust.directory
+        if since is None or directory.version < since:
+            return
+        if directory.state_of(sender, program.now.wall) is not State.ACTIVE:
+            self.broken(program.name, f"a message of {sender} was handed over, which is suspended", sid)
+
+
+class TrustGrows(Checker):
+    """No program believes an older charter, roster or pulse than one that it had saved."""
+
+    promise = "P7"
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._saved: dict[str, tuple[int, int, int]] = {}
+        self._seen: dict[str, Trust] = {}
+
+    def durable(self, program: Program, record: object) -> None:
+        """Note what was saved."""
+        if isinstance(record, KeepTrust | KeepDirectory):
+            self._saved[program.name] = max(self._saved.get(program.name, (0, 0, 0)), _age(program.machine.trust))
+
+    def booted(self, program: Program) -> None:
+        """Look at what a program begins with."""
+        if program.disk.commits == 0:  # a new disk knows nothing
+            self._saved.pop(program.name, None)
+        self.turned(program)
+
+    def turned(self, program: Program) -> None:
+        """Look at what a program believes."""
+        trust = program.machine.trust
+        if self._seen.get(program.name) is trust:
+            return
+        self._seen[program.name] = trust
+        if _age(trust) < self._saved.get(program.name, (0, 0, 0)):
+            self.broken(program.name, "an older directory is believed than was saved")
+
+
+def _age(trust: Trust) -> tuple[int, int, int]:
+    return trust.charter.version, trust.directory.version, 0 if trust.pulse is None else trust.pulse.iat
+
+
+def _leaks(data: bytes) -> bool:
+    return any(needle in data for needle in NEEDLES)
+
+
+def _in_base64(mark: bytes) -> list[bytes]:
+    """Return the middle of the mark's three possible spellings."""
+    return [b64encode(bytes(shift) + mark)[4 if shift else 0 : 4 * ((shift + len(mark)) // 3)] for shift in range(3)]
+
+
+_MARK: Final = MARK.encode()
+NEEDLES: Final = (_MARK, *_in_base64(_MARK), _MARK.hex().encode(), _MARK.hex().upper().encode())
+COMMIT_MS_MAX: Final = 5_000

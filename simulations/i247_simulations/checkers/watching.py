@@ -1,0 +1,97 @@
+"""Fix what a checker may see, and how it says that a promise is broken.
+
+A checker only looks. It sees effects as a machine yields them, records when they are durable, news when it is told,
+frames as they leave, and at the end everything that lies still. docs/simulation.md 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from i247_keys.identity import Identity
+from i247_node.commands import Command
+from i247_protocol.digests import evidence_id
+from i247_protocol.machine import Effect
+from i247_simulations.disk import Disk
+from i247_simulations.programs import Program
+from i247_simulations.results import Breach
+
+
+@dataclass(slots=True)
+class Sight:
+    """What every checker can look at."""
+
+    now_us: Callable[[], int]
+    programs: Mapping[str, Program]
+    disks: Mapping[str, Disk]
+    is_calm: Callable[[], bool]
+    """Whether no fault has touched anything for a while, or ever."""
+    no_faults: bool
+    """Whether the whole plan is empty."""
+    disturbed_us: dict[str, int] = field(default_factory=dict)
+    """When a fault last had to do with a program."""
+    suspended: dict[str, int] = field(default_factory=dict)
+    """Since which roster version a member is suspended."""
+    signed: dict[bytes, str] = field(default_factory=dict)
+    """Who has truly signed a statement, by its evidence id."""
+    sent: dict[bytes, tuple[str, int, tuple[str, ...], str, int]] = field(default_factory=dict)
+    """Durable messages, by evidence id: sender, instant (us), recipients, kind, priority."""
+    breaches: list[Breach] = field(default_factory=list)
+
+
+class Checker:
+    """One observer; a subclass overrides what it wants to see."""
+
+    promise = ""
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+
+    def commanded(self, program: Program, command: Command) -> None:
+        """See a user's command reach a node."""
+
+    def effect(self, program: Program, effect: Effect) -> None:
+        """See what a machine wants done."""
+
+    def durable(self, program: Program, record: object) -> None:
+        """See a record when it is safe on disk."""
+
+    def told(self, program: Program, news: object) -> None:
+        """See news when it is told."""
+
+    def frame(self, sender: str, receiver: str, data: bytes) -> None:
+        """See a frame as it leaves."""
+
+    def turned(self, program: Program) -> None:
+        """See that a turn is over."""
+
+    def booted(self, program: Program) -> None:
+        """See a program begin a life."""
+
+    def finish(self) -> None:
+        """Look at everything once more, when nothing moves any longer."""
+
+    def broken(self, program: str, what: str, message: bytes = b"") -> None:
+        """Say that the promise is broken; `what` is in words of our own."""
+        at_ms = self.sight.now_us() // 1_000
+        self.sight.breaches.append(Breach(self.promise, type(self).__name__, at_ms, program, what, message.hex()))
+
+
+class WatchedIdentity(Identity):
+    """An identity that notes what it has signed, so that forged evidence can be told from true."""
+
+    __slots__ = ("_name", "_signed")
+
+    def __init__(self, seed: bytes, name: str, signed: dict[bytes, str]) -> None:
+        super().__init__(seed)
+        self._name = name
+        self._signed = signed
+
+    def sign(self, context: bytes, message: bytes) -> bytes:
+        """Return the signature, and note it."""
+        signature = super().sign(context, message)
+        self._signed[evidence_id(message, signature)] = self._name
+        return signature
+
+

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from founding import come_on_line, found
+from i247_protocol.errors import CallerFault, WorldFault
 from programs import DemoFailed, Programs, end_process
 from scenes import ask, look_into_hubs, publish
 from stage import Stage
@@ -47,8 +48,8 @@ def show(*, is_kept: bool) -> int:
         if is_kept:
             leave_running(programs)
             is_left_running = is_left_lying = True
-    except DemoFailed as fault:
-        _tell_failure(fault, folder)
+    except (DemoFailed, CallerFault, WorldFault) as fault:
+        _tell_failure(fault, programs)
         is_left_lying = True
         return 1
     except KeyboardInterrupt:
@@ -116,12 +117,13 @@ def stop_left(folder: Path) -> int:
     return 0
 
 
-def _tell_failure(fault: DemoFailed, folder: Path) -> None:
-    for log in fault.logs:
+def _tell_failure(fault: DemoFailed | CallerFault | WorldFault, programs: Programs) -> None:
+    error, logs = (fault.error, fault.logs) if isinstance(fault, DemoFailed) else (fault.doing, programs.log_files())
+    for log in logs:
         print(f"--- the end of {log}", file=sys.stderr)
         for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
             print(f"    {line}", file=sys.stderr)
-    print(f"error: {fault.error}\nhint: {fault.hint} ({folder})", file=sys.stderr)
+    print(f"error: {error}\nhint: {fault.hint} ({programs.folder})", file=sys.stderr)
 
 
 def _interrupted(number: int, _frame: object) -> None:

@@ -72,8 +72,8 @@ class Programs:
         )
         if ended.returncode not in codes:
             said = ended.stderr.strip() or ended.stdout.strip() or "it said nothing"
-            logs = tuple(sorted(self.logs.glob("*.log")))
-            raise DemoFailed(f"`{' '.join(typed)}` ended with {ended.returncode}:\n{said}", HINT_RUN, logs)
+            error = f"`{' '.join(typed)}` ended with {ended.returncode}:\n{said}"
+            raise DemoFailed(error, HINT_RUN, self.log_files())
         return ended.stdout
 
     def run_together(self, *commands: tuple[str | Path, ...]) -> None:
@@ -108,6 +108,10 @@ class Programs:
             except subprocess.TimeoutExpired:
                 daemon.process.kill()
                 daemon.process.wait()
+
+    def log_files(self) -> tuple[Path, ...]:
+        """Return the logs of all daemons that were ever started."""
+        return tuple(sorted(self.logs.glob("*.log")))
 
     def stop_all(self) -> None:
         """End whatever was started; nothing can be started any more."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
-
-from programs import DemoFailed
-from sight import Waiting, files_with, passed, waiting
-from stage import HUBS, MEMBERS, Stage
 
 from i247_node.client import Answer, Bureau, Outcome
 from i247_node.forms import DeliveryShown, MessageShown
+from programs import DemoFailed
+from sight import Waiting, files_with, passed, waiting
+from stage import HUBS, MEMBERS, Stage
 
 
 def ask(stage: Stage) -> None:
@@ -52,27 +50,19 @@ def publish(stage: Stage) -> list[Waiting]:
     tell.chapter("The Secretariat publishes a notice while Brazil is switched off")
     stage.stop("BR")
     tell.event("Brazil", "is switched off")
-    words = [*["i247-node", "notice", "--colour", "orange", "--number", "2026/7", "--title"], TITLE]
-    words += ["--text", "-", "--purpose", "alert", "--urgency", "urgent", "--config", "XP/node.toml"]
-    said = stage.programs.run(*words, text=TEXT)
-    message = next(line.split()[-1] for line in said.splitlines() if line.startswith("message"))
-    sent = next(one for one in stage.with_bureau("XP", Bureau.outbox).messages if one.id == message)
-    tell.event("Secretariat", f"publishes an orange notice to all, message {_short(message)}:", at=sent.created)
-    tell.typed(shlex.join(words))
+    message = _publish_notice(stage)
     stage.wait_for_receipts("XP", message, ["FR", "SG"])
     stage.programs.wait_until("for lyon to hold the notice", lambda: _is_held(stage, message), *stage.running.values())
     _show_deliveries(stage, message)
-    held = waiting(stage.store("lyon"))
+    held = _held_for_brazil(stage)
     _require_unread(stage)
+
     tell.event("Brazil", "is switched on")
     stage.launch("BR")
     stage.wait_for("BR")
     at = stage.wait_for_receipts("XP", message, ["BR"])["BR"].at
-    entry = next(one.entry for one in stage.with_bureau("BR", Bureau.board).notices)
     tell.event("Brazil", "has *received* the notice, and put it on its board", at=_received(stage, "BR", message))
-    show = ("i247-node", "inbox", str(entry), "--config", "BR/node.toml")
-    tell.typed(*show)
-    tell.quote(stage.programs.run(*show).splitlines())
+    _show_entry(stage, "BR")
     tell.event("Secretariat", "has Brazil's receipt as well:", at=at)
     _show_deliveries(stage, message)
     return held
@@ -89,7 +79,7 @@ def look_into_hubs(stage: Stage, held: Sequence[Waiting]) -> None:
     )
     tell.prose(
         "The last column is what a first hub cannot help knowing; it goes with the row, and no other hub is told. "
-        "Of what they have handed on, hubs keep until it expires:"
+        "Nothing says what kind of message it is, or what is in it. Of what they have handed on, hubs keep:"
     )
     for hub in HUBS:
         rows = passed(stage.store(hub))
@@ -115,7 +105,9 @@ def _query(stage: Stage, register: str, *criteria: str, text: str = "", expected
     query = next(line.split()[-1] for line in said if line.startswith("message"))
     answer = stage.with_bureau("FR", lambda bureau: bureau.answer(query))
     if answer.outcome is not expected:
-        raise DemoFailed(f"France got {answer.outcome} for an answer, not {expected}", "see the logs", _logs(stage))
+        raise DemoFailed(
+            f"France got {answer.outcome} for an answer, not {expected}", "see the logs", stage.programs.log_files()
+        )
     return answer
 
 
@@ -133,6 +125,24 @@ def _answered(stage: Stage, answer: Answer, what: str) -> None:
 def _received(stage: Stage, code: str, message: str) -> int:
     steps = stage.with_bureau(code, lambda bureau: bureau.trace(message)).steps
     return next(step.at for step in steps if step.what == "received")
+
+
+def _publish_notice(stage: Stage) -> str:
+    words = ["i247-node", "notice", "--colour", "orange", "--number", "2026/7", "--title", TITLE, "--text", "-"]
+    words += ["--purpose", "alert", "--urgency", "urgent", "--config", "XP/node.toml"]
+    said = stage.programs.run(*words, text=TEXT)
+    message = next(line.split()[-1] for line in said.splitlines() if line.startswith("message"))
+    sent = next(one for one in stage.with_bureau("XP", Bureau.outbox).messages if one.id == message)
+    stage.tell.event("Secretariat", f"publishes an orange notice to all, message {_short(message)}:", at=sent.created)
+    stage.tell.typed(shlex.join(words))
+    return message
+
+
+def _show_entry(stage: Stage, code: str) -> None:
+    entry = next(one.entry for one in stage.with_bureau(code, Bureau.board).notices)
+    words = ("i247-node", "inbox", str(entry), "--config", f"{code}/node.toml")
+    stage.tell.typed(*words)
+    stage.tell.quote(stage.programs.run(*words).splitlines())
 
 
 def _show_receipts(stage: Stage, messages: Sequence[MessageShown]) -> None:
@@ -166,8 +176,11 @@ def _stands(one: DeliveryShown) -> str:
 
 
 def _is_held(stage: Stage, message: str) -> bool:
-    is_in_custody = stage.deliveries("XP", message)["BR"].state == "in-custody"
-    return is_in_custody and any("BR" in one.recipients for one in waiting(stage.store("lyon")))
+    return stage.deliveries("XP", message)["BR"].state == "in-custody" and bool(_held_for_brazil(stage))
+
+
+def _held_for_brazil(stage: Stage) -> list[Waiting]:
+    return [one for one in waiting(stage.store("lyon")) if "BR" in one.recipients.split()]
 
 
 def _require_unread(stage: Stage) -> None:
@@ -175,10 +188,6 @@ def _require_unread(stage: Stage) -> None:
     found = files_with(MARKS, places)
     if found:
         raise DemoFailed(f"what was said stands in {found[0]}", "no hub may be able to read it: please report this")
-
-
-def _logs(stage: Stage) -> tuple[Path, ...]:
-    return tuple(daemon.log for daemon in stage.running.values())
 
 
 def _short(id_: str) -> str:

@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from programs import Daemon, DemoFailed, Programs
-from telling import Teller
-
 from i247_hub.config import read_config as read_hub_config
 from i247_hub.status import ask
 from i247_node.client import Bureau, BureauError
 from i247_node.config import read_config as read_node_config
 from i247_node.forms import DeliveryShown
 from i247_protocol.errors import WorldFault
+from programs import Daemon, DemoFailed, Programs
+from telling import Teller
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ import apsw
 class Touch:
     """One change of the disk that SQLite asked for."""
 
-    kind: str  # write, truncate, sync or delete
+    kind: str  # write, truncate, sync, delete, or lost where a sync failed
     path: str
     offset: int = 0
     data: bytes = b""
@@ -58,10 +58,6 @@ class FaultyVfs(apsw.VFS):
         self.failed_at: int | None = None
         super().__init__(name, "")
 
-    @property
-    def touches_after_failure(self) -> list[Touch]:
-        return [] if self.failed_at is None else self.touches[self.failed_at :]
-
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> FaultyFile:  # noqa: N802  SQLite's name
         return FaultyFile(self, name, flags)
 
@@ -77,6 +73,8 @@ class FaultyVfs(apsw.VFS):
         if self.fault is not None and touch.kind in self.fault.kinds:
             self.eligible += 1
             if self.eligible - 1 == self.fail_at:
+                if touch.kind == "sync":
+                    self.touches.append(Touch("lost", touch.path))
                 self.failed_at = len(self.touches)
                 return self.fault
         self.touches.append(touch)
@@ -124,13 +122,16 @@ def faulty_vfs(fault: Fault | None = None, fail_at: int | None = None) -> Iterat
 def disk_after_power_loss(touches: list[Touch], luck: Random | None) -> dict[str, bytes]:
     """Return the files that a power loss after `touches` leaves.
 
-    What was synced is there. Of what was not, nothing is without `luck`; with it, any part in any order.
+    What was synced is there. Of what was not, nothing is without `luck`; with it, any part in any order. After a
+    sync that failed, the kernel calls clean what it was for: no later sync writes it.
     """
     synced: dict[str, bytearray] = {}
     waiting: dict[str, list[Touch]] = {}
     for touch in touches:
         if touch.kind == "delete":
             synced.pop(touch.path, None)
+            waiting.pop(touch.path, None)
+        elif touch.kind == "lost":
             waiting.pop(touch.path, None)
         elif touch.kind == "sync":
             for one in waiting.pop(touch.path, []):

@@ -63,9 +63,7 @@ def envelope(n: int) -> EnvelopeId:
 def held(seq: int, n: int, hop: hub.Hop, to: tuple[MemberCode, ...], *, wraps: bool = False) -> hub.Held:
     sealed = tuple((member, b"k" * 8, digest("wrap", n, member)) for member in to) if wraps else ()
     body = digest("body", n) * (1 + 200 * (n % 5 == 4))
-    return hub.Held(
-        seq, hop, envelope(n), to, Priority(n % 4), EXP, 1, "FR", digest("header", n), body, sealed
-    )
+    return hub.Held(seq, hop, envelope(n), to, Priority(n % 4), EXP, 1, "FR", digest("header", n), body, sealed)
 
 
 def bounce(n: int, to: MemberCode = DE) -> Bounce:
@@ -79,7 +77,9 @@ def hub_turns() -> tuple[tuple[object, ...], ...]:
         both = (held(seq, n, hub.Hop(DE, None), (DE,), wraps=True), held(seq + 1, n, hub.Hop(None, AS), (FR, XP)))
         turns.append((hub.Hold(both), hub.Hold((held(seq + 2, 100 + n, hub.Hop(DE, None), (DE,)),))))
         if n % 2:
-            turns.append((hub.Forget(seq), hub.HandedOn(envelope(n), DE, "DE", WallMs(n), Minutes(EXP + DAY * (n % 3)))))
+            turns.append(
+                (hub.Forget(seq), hub.HandedOn(envelope(n), DE, "DE", WallMs(n), Minutes(EXP + DAY * (n % 3))))
+            )
             turns.append((hub.Forget(seq + 1), hub.Forget(seq + 2), hub.Owe("FR", bounce(n), EXP)))
     turns.append((hub.Settle("FR", envelope(1), DE), hub.KeepCard(DE, b"card 2"), hub.KeepDirectory(b"second" * 2_000)))
     turns.append((hub.DropExpired(Minutes(EXP + DAY - 1)),))

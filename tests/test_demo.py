@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_it_stays_up_when_asked_and_a_program_can_talk_to_it(room: Path) -> None
     try:
         assert len(processes_in(room)) == 6
         assert str(folder / "stop") in ended.stdout
-        example = [sys.executable, ROOT / "demo" / "embed_example.py", folder / "FR" / "state" / "node.sock"]
+        example: list[str | Path] = [sys.executable, ROOT / "demo" / "embed_example.py"]
+        example.append(folder / "FR" / "state" / "node.sock")
         told = subprocess.run(example, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert (told.returncode, told.stdout.split()[0]) == (0, "hit"), told
         assert "confirm with XP" in told.stdout
@@ -90,13 +92,15 @@ def test_it_leaves_nothing_when_interrupted(room: Path, number: signal.Signals) 
 
 
 def test_a_failure_is_told_and_leaves_nothing_running(room: Path) -> None:
-    deep = room / ("a" * 90)  # too deep for a socket, so that no node can start
-    deep.mkdir()
-    ended = run_demo(deep)
+    # No file can grow beyond this, as on a full disk: a database does not fit.
+    limit = (32 * 1024, 32 * 1024)
+    ended = run_demo(room, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
     assert ended.returncode == 1
     assert "--- the end of " in ended.stderr
-    assert re.search(r"^error: \w+ ended while we waited", ended.stderr, re.MULTILINE)
-    assert str(next(deep.iterdir())) in ended.stderr.splitlines()[-1]
+    assert re.search(r"^error: .* ended ", ended.stderr, re.MULTILINE)
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("hint: ")
+    assert str(next(room.iterdir())) in last
     assert processes_in(room) == {}
 
 
@@ -106,9 +110,15 @@ def test_the_readme_quotes_the_example() -> None:
     assert example.partition('"""\n\n')[2] in readme
 
 
-def run_demo(room: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_demo(room: Path, *words: str, before: Callable[[], object] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*DEMO, *words], capture_output=True, text=True, timeout=PATIENCE_S, env=within(room), check=False
+        [*DEMO, *words],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=within(room),
+        preexec_fn=before,
+        check=False,
     )
 
 

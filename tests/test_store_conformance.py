@@ -93,15 +93,20 @@ def test_a_healthy_disk_keeps_everything(case: Case, tmp_path: Path) -> None:
 
 
 @each_case
-@pytest.mark.parametrize("fault", [FULL, BROKEN_WRITE, TORN_WRITE, BROKEN_SYNC], ids=lambda fault: fault.name)
-def test_any_one_touch_may_fail(case: Case, fault: Fault, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [(BROKEN_SYNC, 1), (BROKEN_WRITE, 1), (FULL, 5), (TORN_WRITE, 3)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_any_one_touch_may_fail(case: Case, fault: Fault, step: int, tmp_path: Path) -> None:
     expected = case.expected()
-    number, eligible, stopped = 0, 1, 0
-    while number < eligible:
+    number, stopped = 0, 0
+    while True:
         path = tmp_path / f"{number}.db"
         with faulty_vfs(fault, number) as vfs:
             run = Run(case, path, vfs)
-        assert vfs.failed_at is not None or number == vfs.eligible
+        if vfs.failed_at is None:
+            break
         found = reopened(case, path)
         told = f"{fault.name} number {number}: {run.confirmed} turns were confirmed"
         # The turn that failed may have reached the disk as a whole.
@@ -110,25 +115,47 @@ def test_any_one_touch_may_fail(case: Case, fault: Fault, tmp_path: Path) -> Non
             # Only a checkpoint while closing may fail unheard: nothing is confirmed by it.
             assert run.confirmed == len(case.turns), told
         stopped += run.fault is not None
-        eligible = vfs.eligible if vfs.failed_at is None else number + 2
-        number += 1
-    assert stopped >= len(case.turns) // 2
+        number += step
+    assert stopped > 10, "the faults did not reach the store"
 
 
 @each_case
-@pytest.mark.parametrize("seed", [None, 1, 2], ids=["only what was synced", "luck 1", "luck 2"])
+@pytest.mark.parametrize("seed", [None, 1], ids=["only what was synced", "any part of the rest"])
 def test_power_may_fail_after_any_touch(case: Case, seed: int | None, tmp_path: Path) -> None:
     expected = case.expected()
     with faulty_vfs() as vfs:
         run = Run(case, tmp_path / "store.db", vfs)
     luck = None if seed is None else Random(seed)
-    for cut in range(0, len(vfs.touches) + 1, 1 if seed is None else 3):
+    for cut in range(len(vfs.touches) + 1):
+        # Without luck, the disk changes by what is synced alone.
+        if cut % 5 if luck else cut and vfs.touches[cut - 1].kind in ("write", "truncate"):
+            continue
         folder = tmp_path / "after"
         write_disk(disk_after_power_loss(vfs.touches[:cut], luck), folder)
         confirmed = run.confirmed_after(cut)
         found = reopened(case, folder / "store.db")
         shutil.rmtree(folder)
         assert found in expected[confirmed : confirmed + 2], f"power fails after touch {cut}"
+
+
+@each_case
+def test_what_is_seen_after_a_failed_sync_survives_a_power_loss(case: Case, tmp_path: Path) -> None:
+    # The next start reads from the kernel's memory what never reached the disk, and must not build on it as it is.
+    number = 0
+    while True:
+        path = tmp_path / f"{number}.db"
+        with faulty_vfs(BROKEN_SYNC, number) as vfs:
+            Run(case, path, vfs)
+        if vfs.failed_at is None:
+            break
+        with faulty_vfs() as healthy:
+            store = case.open(str(path), vfs=healthy.name)
+            found = case.dump(store)
+            write_disk(disk_after_power_loss(vfs.touches + healthy.touches, None), tmp_path / f"after {number}")
+            store.close()
+        assert reopened(case, tmp_path / f"after {number}" / path.name) == found, f"sync number {number}"
+        number += 1
+    assert number > 10
 
 
 @each_case
@@ -149,7 +176,7 @@ def test_a_turn_that_was_not_committed_leaves_nothing(case: Case, tmp_path: Path
 
 @pytest.mark.slow
 @each_case
-@pytest.mark.parametrize("lines", [1, 9, 40])
+@pytest.mark.parametrize("lines", [1, 9, 99])
 def test_a_killed_process_has_kept_what_it_confirmed(case: Case, lines: int, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     command = [sys.executable, "-c", _UNTIL_KILLED, case.name, str(path)]
@@ -157,11 +184,8 @@ def test_a_killed_process_has_kept_what_it_confirmed(case: Case, lines: int, tmp
     confirmed = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env=_environment(root)) as process:
         assert process.stdout is not None
-        for _ in range(lines):
-            line = process.stdout.readline()
-            if not line:
-                break
-            confirmed = int(line)
+        for _ in range(min(lines, len(case.turns))):
+            confirmed = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         # What was printed before the signal came counts as well.
         confirmed = max([confirmed, *(int(line) for line in process.stdout.read().splitlines() if line)])
@@ -175,12 +199,12 @@ def _environment(root: Path) -> dict[str, str]:
 
 
 _UNTIL_KILLED = """
-import sys
+import sys, time
 from tests.store_cases import CASES, save
 case = next(case for case in CASES if case.name == sys.argv[1])
 store = case.open(sys.argv[2], checkpoint_pages=12)
 for number, turn in enumerate(case.turns, 1):
     save(store, turn)
     print(number, flush=True)
-sys.stdin.read() if number < 0 else __import__("time").sleep(60)
+time.sleep(60)
 """

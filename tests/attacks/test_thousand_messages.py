@@ -108,12 +108,12 @@ def something(world: World, random: Random, author: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_all_end_once_each(seed: int, tmp_path: Path) -> None:
-    stormy(seed, MESSAGES, tmp_path)
+def test_all_end_once_each(seed: int, disk: Path) -> None:
+    stormy(seed, MESSAGES, disk)
 
 
-def test_a_thousand_messages_end_once_each(tmp_path: Path) -> None:
-    stormy(1_000, 1_000, tmp_path)
+def test_a_thousand_messages_end_once_each(disk: Path) -> None:
+    stormy(1_000, 1_000, disk)
 
 
 def stormy(seed: int, messages: int, folder: Path) -> None:

@@ -1,0 +1,387 @@
+"""Plant known bugs, to prove that each checker can fail.
+
+A planted bug bends what goes into or comes out of a machine, its pump, its memory or its entropy; no module of the
+product is changed. Each names the checker that must catch it. docs/simulation.md 7.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Final
+
+import msgspec
+
+from i247_hub.records import Forget, Held
+from i247_node.commands import Accepted, AskQuestion, ConversationMoved, EntryArrived
+from i247_node.records import (
+    ConversationState,
+    EntryState,
+    KeepAudit,
+    KeepConversation,
+    KeepEntry,
+    KeepOutgoing,
+    KeepSeen,
+)
+from i247_protocol.bundle import Bundle
+from i247_protocol.digests import envelope_id
+from i247_protocol.errors import CallerFault
+from i247_protocol.frames import Ask, Credit, Fate, Hello, Put, Told
+from i247_protocol.header import parse_header
+from i247_protocol.machine import Claim, Effect, Forward, FrameArrived, Persist, Tell, TimePassed
+from i247_protocol.names import DAY_MS, EvidenceId, MemberCode, MessageId, Minutes, Now, WallMs
+from i247_protocol.priority import Priority
+from i247_protocol.pump import Pump
+from i247_simulations.faults import Crash, DiskDestroyed, Fault, LyingSync, Partition, Suspension
+from i247_simulations.hub_memory import PlainHubMemory
+from i247_simulations.node_memory import PlainNodeMemory
+from i247_simulations.programs import Bent, Program
+from i247_simulations.scenarios import Scenario
+
+Handle = Callable[..., Iterable[Effect]]
+Plan = Callable[[Scenario], tuple[Fault, ...]]
+
+
+def _no_more(_: Scenario) -> tuple[Fault, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One bug; what it does not name is as it should be."""
+
+    name: str
+    what: str
+    caught_by: str
+    bent: Bent | None = None
+    pump: type[Pump[Any]] = Pump
+    hub_memory: type[PlainHubMemory] = PlainHubMemory
+    node_memory: type[PlainNodeMemory] = PlainNodeMemory
+    entropy: Callable[[Callable[[int], bytes]], Callable[[int], bytes]] | None = None
+    forgets_directory: bool = False
+    has_no_luck: bool = False
+    """Whether the bug makes histories differ between two processes."""
+    faults: Plan = _no_more
+    """What must happen, beside the drawn plan, for the bug to show."""
+
+
+def find_plant(name: str) -> Plant | None:
+    """Return the bug of that name; None for the empty name."""
+    if not name:
+        return None
+    found = PLANTS.get(name)
+    if found is None:
+        near = get_close_matches(name, PLANTS, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(PLANTS)}"
+        raise CallerFault(f"planting {name}", hint)
+    return found
+
+
+# --- the pump ---
+
+
+class HastyPump(Pump[Any]):
+    """Lets claims and news out before the commit."""
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Speak first, save then."""
+        claims, news, dirty = Bundle(), list[object](), False
+        for effect in effects:
+            match effect:
+                case Persist(record):
+                    self._journal.persist(record)
+                    dirty = True
+                case Claim(link, frame) | Forward(link, frame):
+                    claims.add(link, frame)
+                case Tell(one):
+                    news.append(one)
+        self._transmit(claims)
+        if dirty:
+            self._journal.commit()
+        for one in news:
+            self._tell(one)
+
+
+# --- memories ---
+
+
+class SeenAtOnce(PlainNodeMemory):
+    """Saves the mark of what was seen in a commit of its own, before the entry."""
+
+    def persist(self, record: object) -> None:
+        """Save a mark so that no crash takes it back."""
+        if not isinstance(record, KeepSeen):
+            super().persist(record)
+            return
+        open_turn = self.undoing.taken()
+        super().persist(record)
+        self.undoing.taken()
+        self.undoing.note(open_turn.undo)
+
+
+class ForgetfulOfSeen(PlainNodeMemory):
+    """Keeps what was seen in the process alone: it is gone after a restart."""
+
+    def last_numbers(self) -> tuple[int, int, int]:
+        """Forget, since this is asked at each start."""
+        self._seen.clear()
+        return super().last_numbers()
+
+
+class NeverExpiring(PlainHubMemory):
+    """Never finds what has expired."""
+
+    def expired(self, minute: Minutes, limit: int) -> tuple[Held, ...]:
+        """Return nothing."""
+        return ()
+
+
+# --- what goes in and comes out ---
+
+
+def _saves_nothing(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Accept a user's message without saving it."""
+    for effect in handle(event, now):
+        if isinstance(effect, Persist) and isinstance(effect.record, KeepOutgoing) and isinstance(event, AskQuestion):
+            continue
+        yield effect
+
+
+def _confirms_early(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Tell of a message that is not signed yet."""
+    if isinstance(event, AskQuestion):
+        yield Tell(Accepted(event.token, MessageId(bytes(16)), EvidenceId(bytes(32)), bytes(16)))
+    yield from handle(event, now)
+
+
+def _forgets_when_put(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub forget what it has put before anybody has it, and say that it still does."""
+    memory = program.disk.memory
+    for effect in handle(event, now):
+        if not isinstance(memory, PlainHubMemory):
+            yield effect
+        elif isinstance(effect, Claim) and isinstance(effect.frame, Told):
+            known = tuple(one._replace(fate=Fate.HELD) for one in effect.frame.known)
+            yield Claim(effect.link, Told(effect.frame.session, known))
+        else:
+            yield effect
+            if isinstance(effect, Forward) and isinstance(effect.frame, Put):
+                for parcel in effect.frame.parcels:
+                    for row in memory.held(envelope_id(parcel.header, parcel.body)):
+                        yield Persist(Forget(row.seq))
+
+
+def _hands_over(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Skip the look at the roster: hand over what should be withheld."""
+    for effect in handle(event, now):
+        if isinstance(effect, Persist) and isinstance(effect.record, KeepEntry):
+            entry = effect.record.entry
+            if entry.state is EntryState.WITHHELD:
+                yield Persist(KeepEntry(replace(entry, state=EntryState.NEW, offered=True)))
+                yield Tell(EntryArrived(entry.n, entry.act, entry.sender, entry.prio, exercise=False))
+                continue
+        yield effect
+
+
+def _names_another(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Write down another sender than the one that signed."""
+    for effect in handle(event, now):
+        if isinstance(effect, Persist) and isinstance(effect.record, KeepEntry):
+            yield Persist(KeepEntry(replace(effect.record.entry, sender=MemberCode("XP"))))
+        else:
+            yield effect
+
+
+def _ignores_expiry(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Look at yesterday's clock when something arrives, or is dropped."""
+    yesterday = Now(now.mono, WallMs(now.wall - DAY_MS))
+    is_judged = isinstance(event, FrameArrived) or (program.is_hub and isinstance(event, TimePassed))
+    return handle(event, yesterday if is_judged else now)
+
+
+def _lets_urgent_wait(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub put urgent envelopes only once in five seconds, with all that has come together until then."""
+    kept = _WAITING.setdefault(id(program), [])
+    for effect in handle(event, now):
+        if (
+            program.is_hub
+            and isinstance(effect, Forward)
+            and isinstance(effect.frame, Put)
+            and parse_header(effect.frame.parcels[0].header).prio is Priority.URGENT
+        ):
+            kept.append(effect)
+        else:
+            yield effect
+    if isinstance(event, TimePassed) and now.mono // 1_000 % 5 == 0:
+        yield from kept
+        kept.clear()
+
+
+def _mixes_lanes(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a node put on either connection whatever it has."""
+    for effect in handle(event, now):
+        if not program.is_hub and isinstance(effect, Claim) and isinstance(effect.frame, Put):
+            for parcel in effect.frame.parcels:
+                header = parse_header(parcel.header)
+                if header.prio is Priority.BULK and effect.link.endswith(b":bulk"):
+                    yield Claim(type(effect.link)(effect.link.replace(b":bulk", b":express")), effect.frame)
+                    break
+            else:
+                yield effect
+        else:
+            yield effect
+
+
+def _leaks_credit(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub grant a little credit, and never more."""
+    for effect in handle(event, now):
+        if program.is_hub and isinstance(effect, Claim | Forward) and isinstance(effect.frame, Hello):
+            hello = msgspec.structs.replace(effect.frame, window_messages=6)
+            yield type(effect)(effect.link, hello)
+        elif program.is_hub and isinstance(effect, Claim) and isinstance(effect.frame, Credit):
+            yield Claim(effect.link, msgspec.structs.replace(effect.frame, total_messages=6))
+        else:
+            yield effect
+
+
+def _overdraws(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Put every envelope hundreds of times, whatever the credit."""
+    for effect in handle(event, now):
+        yield effect
+        if not program.is_hub and isinstance(effect, Claim) and isinstance(effect.frame, Put):
+            yield from [effect] * 300
+
+
+def _asks_without_pause(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Repeat every question to a hub three times each second until it is answered."""
+    asked = _WAITING.setdefault(id(program), [])
+    for effect in handle(event, now):
+        if isinstance(effect, Claim) and isinstance(effect.frame, Ask):
+            asked.append(effect)
+        yield effect
+    if isinstance(event, TimePassed):
+        yield from asked[-1:] * 3
+
+
+def _swaps_wraps(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub give each recipient of a notice a wrap that is not its own."""
+    for effect in handle(event, now):
+        if program.is_hub and isinstance(effect, Forward) and isinstance(effect.frame, Put):
+            parcels = tuple(
+                one._replace(wraps=tuple((member, kid, bytes(len(sealed))) for member, kid, sealed in one.wraps))
+                for one in effect.frame.parcels
+            )
+            yield Forward(effect.link, Put(effect.frame.session, parcels))
+        else:
+            yield effect
+
+
+def _drops_traces(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Leave every tenth audit record out."""
+    for effect in handle(event, now):
+        if not (isinstance(effect, Persist) and isinstance(effect.record, KeepAudit) and effect.record.n % 10 == 0):
+            yield effect
+
+
+def _writes_what_was_asked(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Write the text of a question into the audit record, in base64."""
+    for effect in handle(event, now):
+        if isinstance(effect, Persist) and isinstance(effect.record, KeepAudit) and isinstance(event, AskQuestion):
+            text = b64encode(repr(event.criteria).encode())
+            yield Persist(replace(effect.record, data=effect.record.data + text))
+        else:
+            yield effect
+
+
+def _never_ends(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Say nothing when a question's time is over."""
+    for effect in handle(event, now):
+        match effect:
+            case Persist(KeepConversation(state=ConversationState.EXPIRED)):
+                continue
+            case Tell(ConversationMoved(state=ConversationState.EXPIRED)):
+                continue
+            case _:
+                yield effect
+
+
+def _without_jitter(inner: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Draw nothing but zeros for pauses, so that none of them grows."""
+    return lambda length: bytes(length) if length == PAUSE_BYTES else inner(length)
+
+
+# --- what must happen for a bug to show ---
+
+
+def _crashes(scenario: Scenario) -> tuple[Fault, ...]:
+    """Kill members again and again, a moment each."""
+    begin, names = scenario.warm_ms, scenario.members
+    return tuple(Crash(begin + 997 * n, names[n % len(names)], 300) for n in range(1, scenario.chaos_ms // 1_000))
+
+
+def _hub_crashes(scenario: Scenario) -> tuple[Fault, ...]:
+    begin, names = scenario.warm_ms, scenario.hubs
+    return tuple(Crash(begin + 4_997 * n, names[n % len(names)], 300) for n in range(1, scenario.chaos_ms // 5_000))
+
+
+def _absence(scenario: Scenario) -> tuple[Fault, ...]:
+    """Cut each member off for a while that is longer than most questions live."""
+    pause = scenario.chaos_ms // (len(scenario.members) + 1)
+    return tuple(
+        Partition(scenario.warm_ms + n * pause, (name,), scenario.hubs, int(pause * 0.9), one_way=False)
+        for n, name in enumerate(scenario.members)
+    )
+
+
+def _long_absence(scenario: Scenario) -> tuple[Fault, ...]:
+    return (Crash(scenario.warm_ms, scenario.members[0], scenario.chaos_ms),)
+
+
+def _suspensions(scenario: Scenario) -> tuple[Fault, ...]:
+    return (Suspension(scenario.warm_ms + scenario.chaos_ms // 3, scenario.members[0]),)
+
+
+def _lying_disks(scenario: Scenario) -> tuple[Fault, ...]:
+    return tuple(LyingSync(scenario.warm_ms + 20_000 * n, name, 8_000, 500) for n, name in enumerate(scenario.members))
+
+
+def _pulse_and_crashes(scenario: Scenario) -> tuple[Fault, ...]:
+    begin, end = scenario.warm_ms, scenario.warm_ms + scenario.chaos_ms // 2
+    return (Suspension(begin, scenario.members[0]), *(Crash(end, name, 500) for name in scenario.members[1:]))
+
+
+def _destruction(scenario: Scenario) -> tuple[Fault, ...]:
+    return (*_absence(scenario), DiskDestroyed(scenario.warm_ms + scenario.chaos_ms // 2, scenario.hubs[0], 500))
+
+
+_WAITING: Final[dict[int, list[Any]]] = {}
+PAUSE_BYTES: Final = 4
+
+_ALL: Final = (
+    Plant("speak-before-commit", "Claims and news leave before the commit.", "NothingLost", pump=HastyPump, faults=_crashes),
+    Plant("save-nothing", "A question is accepted, and not saved.", "NothingLost", bent=_saves_nothing),
+    Plant("confirm-early", "A message is confirmed before it exists.", "NothingLost", bent=_confirms_early),
+    Plant("lying-disk", "A disk confirms what it does not keep.", "NothingLost", faults=_lying_disks),
+    Plant("seen-before-entry", "The mark of what was seen is saved before the entry.", "NothingLost", node_memory=SeenAtOnce, faults=_crashes),
+    Plant("no-replay-table", "What was seen is forgotten at a restart.", "OnlyOnce", node_memory=ForgetfulOfSeen, faults=_crashes),
+    Plant("forget-when-put", "A hub forgets what it has put, and says that it holds it.", "ComesToRest", bent=_forgets_when_put, faults=_crashes),
+    Plant("skip-roster", "Mail of a suspended member is handed over.", "GoodStanding", bent=_hands_over, faults=_suspensions),
+    Plant("wrong-sender", "An entry names another sender.", "TrueWords", bent=_names_another),
+    Plant("ignore-expiry", "What has expired is delivered and taken.", "GoodStanding", bent=_ignores_expiry, faults=_absence),
+    Plant("urgent-waits", "A hub puts urgent mail every five seconds.", "UrgentFirst", bent=_lets_urgent_wait),
+    Plant("mixed-lanes", "Bulk goes by the express connection.", "UrgentFirst", bent=_mixes_lanes),
+    Plant("credit-leak", "A hub never renews its credit.", "ComesToRest", bent=_leaks_credit),
+    Plant("credit-overdrawn", "A node puts more than it has credit for.", "Bounded", bent=_overdraws),
+    Plant("ask-without-pause", "A node asks a hub three times a second.", "NoStorm", bent=_asks_without_pause, faults=_long_absence),
+    Plant("retry-without-backoff", "Pauses between questions to hubs do not grow.", "NoStorm", entropy=_without_jitter, faults=_long_absence),
+    Plant("wrong-wraps", "A hub spoils the wraps of notices.", "ComesToRest", bent=_swaps_wraps),
+    Plant("older-directory", "A restarted program believes its first roster.", "TrustGrows", forgets_directory=True, faults=_pulse_and_crashes),
+    Plant("audit-gap", "Some acts leave no trace.", "TrailHolds", bent=_drops_traces),
+    Plant("audit-tells", "An audit record holds what was asked.", "NothingLeaks", bent=_writes_what_was_asked),
+    Plant("silent-expiry", "A question without answer has no end.", "EveryQuestionEnds", bent=_never_ends, faults=_absence),
+    Plant("hub-hoards", "A hub keeps what has expired.", "Bounded", hub_memory=NeverExpiring, faults=_long_absence),
+    Plant("process-order", "A history depends on the process's own hash seed.", "trace", has_no_luck=True),
+)  # fmt: skip
+PLANTS: Final = {plant.name: plant for plant in _ALL}

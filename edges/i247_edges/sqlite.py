@@ -53,6 +53,7 @@ def open_database(
     connection = None
     try:
         _create(path)
+        _write_log_anew(f"{path}-wal", vfs)
         connection = _connect(path, _WRITING, vfs)
         return Database(connection, lock, pages).prepare(layout, cache_kib, secure_delete)
     except BaseException:
@@ -159,8 +160,7 @@ class Database(Reading):
             _configure(self._connection, cache_kib, secure_delete)
             self._connection.set_wal_hook(self._wal_grew)
             _upgrade(self._connection, layout)
-            # The log may hold a turn whose sync failed or never came, which reads show all the same. Only what
-            # has been written anew and synced may be believed; afterwards the log is empty.
+            # What the log says must be durable before anything is built on it; afterwards it is empty.
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
             raise self._end("opening the store", error) from error
@@ -340,6 +340,27 @@ def _create(path: str) -> None:
         raise WorldFault("creating the store", f"{path}: {error.strerror}") from error
 
 
+def _write_log_anew(path: str, vfs: str | None) -> None:
+    # After a sync that failed, or a process that died before it, the log may be right in the kernel's memory and
+    # wrong on the disk, with the kernel holding nothing for unwritten. A checkpoint would then trust a sync that does
+    # nothing, and a power loss would leave the newer database under the older log, which spoils both. Written again,
+    # the same bytes count as unwritten, and the sync is real.
+    if not Path(path).exists():
+        return
+    try:
+        log = apsw.VFSFile(vfs or "", path, [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_WAL, 0])
+        try:
+            size = log.xFileSize()
+            for offset in range(0, size, LOG_PIECE_BYTES):
+                log.xWrite(log.xRead(min(LOG_PIECE_BYTES, size - offset), offset), offset)
+            if size:
+                log.xSync(apsw.SQLITE_SYNC_FULL)
+        finally:
+            log.xClose()
+    except apsw.Error as error:
+        raise _fault("opening the store", error) from error
+
+
 def _abandon(connection: apsw.Connection | None) -> None:
     if connection is not None:
         try:
@@ -358,6 +379,7 @@ MEMORY: Final = ":memory:"
 BUSY_MS: Final = 5_000
 STATEMENTS_KEPT: Final = 256
 CHECKPOINT_PAGES: Final = 4_096
+LOG_PIECE_BYTES: Final = 64 * 1024  # SQLite takes 128 KiB less one in one write
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 _WRITING: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE

@@ -183,7 +183,8 @@ class Listener:
             reason = refusal or Reason.UNKNOWN_BODY
             self._refuse(reason)
             yield self._trail.of("refused", entry.sender, entry.sid, entry.conv, reason.value, now=now)
-            self._receipts.owe(Kind(entry.sender, Outcome.REFUSED, reason.value), entry.sid, entry.prio, now)
+            if entry.act is not Act.RECEIPT:  # or two nodes that cannot read each other's would never be done
+                self._receipts.owe(Kind(entry.sender, Outcome.REFUSED, reason.value), entry.sid, entry.prio, now)
             return
         self._counters.add(f"received.{entry.act.value}")
         if not isinstance(body, Query):

@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
-from i247_protocol.limits import CANDIDATES_MAX, FIELD_TEXT_BYTES_MAX, FIELDS_MAX, REASON_BYTES_MAX
+from i247_protocol.limits import CANDIDATES_MAX, FIELD_TEXT_BYTES_MAX, FIELDS_MAX
 from i247_protocol.names import Instant
+from i247_protocol.reasons import is_reason_word
 
 
 class TravelDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="travel-document"):
@@ -93,7 +94,7 @@ def query_is_sound(query: Query) -> bool:
 
 def reply_is_sound(reply: Reply) -> bool:
     """Whether every count and length is within its bound."""
-    named = len(reply.register) <= REGISTER_NAME_MAX and len((reply.reason or "").encode()) <= REASON_BYTES_MAX
+    named = len(reply.register) <= REGISTER_NAME_MAX and (reply.reason is None or is_reason_word(reply.reason))
     few = len(reply.candidates) <= CANDIDATES_MAX
     return named and few and _is_short(reply.caution) and all(_candidate_is_sound(one) for one in reply.candidates)
 

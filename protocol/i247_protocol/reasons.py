@@ -6,7 +6,11 @@ Words are never reused for another meaning. docs/protocol.md 12.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
+
+from i247_protocol.limits import REASON_BYTES_MAX
 
 
 class Reason(StrEnum):
@@ -72,3 +76,11 @@ class Reason(StrEnum):
     UNKNOWN_REGISTER = "unknown-register"
     UNKNOWN_BODY = "unknown-body"
     REGISTER_UNAVAILABLE = "register-unavailable"
+
+
+def is_reason_word(text: str) -> bool:
+    """Whether `text` may be a reason, of this version or of a later one: it is kept and shown as it is."""
+    return len(text) <= REASON_BYTES_MAX and _WORD.fullmatch(text) is not None
+
+
+_WORD: Final = re.compile(r"[a-z]+(-[a-z]+)*")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from i247_protocol.limits import REASON_BYTES_MAX
+from i247_protocol.reasons import is_reason_word
 
 
 class Outcome(StrEnum):
@@ -29,5 +29,5 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def receipt_is_sound(receipt: Receipt) -> bool:
-    """Whether the reason is within its bound."""
-    return receipt.reason is None or len(receipt.reason.encode()) <= REASON_BYTES_MAX
+    """Whether the reason is a word."""
+    return receipt.reason is None or is_reason_word(receipt.reason)

@@ -146,6 +146,7 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     level: str
     plant: str
+    members: int
     until_ms: int
     faults: tuple[Fault, ...]
     breach: Breach

@@ -1,0 +1,516 @@
+"""Join everything: programs, network, disks, clocks, users, the authority, and what goes wrong, under one agenda.
+
+A history is fixed by scenario, seed and plan. It has four phases: warm-up, chaos, healing, and quiet, in which nothing
+new is said but a last round of questions, and all must come to its end. docs/simulation.md 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import Final
+
+from i247_hub.machine import HubMachine
+from i247_keys.trust import Trust
+from i247_node.commands import Command, LookUp, LookupFinished
+from i247_node.machine import NodeMachine
+from i247_node.records import KeepOutgoing
+from i247_node.registers import Finding
+from i247_protocol.machine import Admit, Dial, DirectoryGiven, Effect, FrameArrived, LinkLost, LinkUp
+from i247_protocol.names import HubName, MemberCode, WallMs
+from i247_protocol.queries import Status
+from i247_simulations.agenda import Agenda
+from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
+from i247_simulations.checkers.keeping import EveryQuestionEnds, NothingLost, OnlyOnce
+from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
+from i247_simulations.checkers.watching import Checker, Sight, WatchedIdentity
+from i247_simulations.clocks import Clock
+from i247_simulations.disk import Disk, Memory
+from i247_simulations.faults import (
+    ClockDrift,
+    ClockStep,
+    CommitFails,
+    Crash,
+    DiskDestroyed,
+    Fault,
+    HangUp,
+    HostileHub,
+    HostileMember,
+    LyingSync,
+    Mischief,
+    Partition,
+    SlowDisk,
+    SlowLinks,
+    Stall,
+    Suspension,
+    end_of,
+)
+from i247_simulations.hostile import Liar
+from i247_simulations.hub_memory import PlainHubMemory
+from i247_simulations.life import Follower
+from i247_simulations.measures import Measures
+from i247_simulations.network import Network
+from i247_simulations.node_memory import PlainNodeMemory
+from i247_simulations.plants import Plant
+from i247_simulations.population import Authority
+from i247_simulations.programs import Program
+from i247_simulations.results import Phase
+from i247_simulations.scenarios import Scenario
+from i247_simulations.streams import Entropy, derived, luck
+from i247_simulations.workload import Workload, open_policy, registers_of
+
+
+class World:
+    """One run."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, plan: Sequence[Fault], plant: Plant | None = None, follow: bytes = b""
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.agenda = Agenda()
+        self.programs: dict[str, Program] = {}
+        self.disks: dict[str, Disk] = {}
+        self.phases: list[Phase] = []
+        self.marks: Counter[str] = Counter()
+        self.counters: dict[str, Counter[str]] = {name: Counter() for name in (*scenario.hubs, *scenario.members)}
+        self.turns = 0
+        self.authority = Authority(seed, scenario, START)
+        self.network = Network(seed, self.agenda, self, latency_ms=scenario.latency_ms)
+        self.sight = Sight(lambda: self.agenda.now_us, self.programs, self.disks, self._is_calm, no_faults=not plan)
+        self.workload = Workload(seed, scenario, self.agenda, self)
+        self.measures = Measures(self.sight)
+        self.follower = Follower(self.sight, follow)
+        self._plan = plan
+        self._plant = plant or Plant("", "", "")
+        self._boots = Counter[str]()
+        self._lives: dict[str, Program] = {}
+        self._chance = luck(seed, "disks")
+        self._clocks = {name: Clock(START, luck(seed, f"clock/{name}").randint(-500, 500)) for name in self.counters}
+        self._registers = {code: registers_of(code) for code in scenario.members}
+        self._liars: dict[str, Liar] = {}
+        self._heard: dict[str, list[tuple[str, bytes]]] = {}
+        self._trace = blake2b(digest_size=16, person=b"i247/trace")
+        self._frames: Counter[str] = Counter()
+        self._troubled_until_us = 0
+        watchers: list[Checker] = [kind(self.sight) for kind in CHECKERS]
+        watchers += [self.measures, self.follower] if follow else [self.measures]
+        self._on_command = _those(watchers, "commanded")
+        self._on_effect = _those(watchers, "effect")
+        self._on_durable = _those(watchers, "durable")
+        self._on_told = _those(watchers, "told")
+        self._on_frame = _those(watchers, "frame")
+        self._on_turn = _those(watchers, "turned")
+        self._on_boot = _those(watchers, "booted")
+        self._at_end = _those(watchers, "finish")
+
+    @property
+    def trace(self) -> str:
+        """The hash of all that has happened."""
+        return self._trace.copy().hexdigest()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise has been broken."""
+        return bool(self.sight.breaches)
+
+    # The four phases.
+
+    def run(self) -> None:
+        """Run to the end, or until a promise is broken."""
+        scenario = self.scenario
+        for name in self.names:
+            self.disks[name] = self._disk(name)
+            self._boot(name)
+        for fault in self._plan:
+            self.agenda.at(fault.at_ms * 1_000, self._strike, fault)
+        self._sample(None)
+        self.agenda.at(PULSE_US, self._beat, None)
+        self.agenda.at(scenario.warm_ms * 500, lambda _: self.workload.begin(), None)
+        self._phase("warm-up", scenario.warm_ms)
+        self._phase("chaos", scenario.warm_ms + scenario.chaos_ms)
+        self.workload.stop()
+        self._heal()
+        healed_ms = self.agenda.now_us // 1_000
+        self._phase("heal", healed_ms + HEAL_MS)
+        if not self.is_broken:
+            self.workload.probe()
+        self._phase("quiet", self.agenda.now_us // 1_000 + scenario.calm_ms_max, until_still=True)
+        for name, program in self.programs.items():
+            self.counters[name].update(program.machine.counters.snapshot())
+        if not self.is_broken:
+            for finish in self._at_end:
+                finish()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All programs, hubs first."""
+        return (*self.scenario.hubs, *self.scenario.members)
+
+    def _phase(self, name: str, end_ms: int, *, until_still: bool = False) -> None:
+        begin_ms = self.agenda.now_us // 1_000
+        while not self.is_broken and self.agenda.now_us < end_ms * 1_000:
+            self.agenda.run(min(self.agenda.now_us + LOOK_US, end_ms * 1_000))
+            if until_still and self._is_still():
+                break
+        self.phases.append(Phase(name, begin_ms, self.agenda.now_us // 1_000))
+
+    def _is_still(self) -> bool:
+        for name, disk in self.disks.items():
+            memory = disk.memory
+            if not isinstance(memory, PlainNodeMemory):
+                continue
+            if name not in self.sight.suspended and any(
+                one.recipient not in self.sight.suspended for one in memory.unsettled()
+            ):
+                return False
+            if memory.open_conversations():
+                return False
+        return True
+
+    def _is_calm(self) -> bool:
+        return self.agenda.now_us > self._troubled_until_us
+
+    # What programs are given.
+
+    def boot_of(self, name: str) -> int | None:
+        """Return which life of a program runs."""
+        program = self.programs.get(name)
+        return None if program is None else program.boot
+
+    def link_key(self, name: str) -> bytes:
+        """Return a program's public link key."""
+        return _link_key(self.authority, name)
+
+    def admits(self, hub: str, key: bytes) -> bool:
+        """Whether a hub lets this key in."""
+        return key in self.programs[hub].admitted
+
+    def arrived(self, name: str, event: FrameArrived | LinkUp | LinkLost) -> None:
+        """Hand an event to a running program."""
+        program = self.programs.get(name)
+        if program is None:
+            return
+        liar = self._liars.get(name)
+        if liar is not None and isinstance(event, FrameArrived):
+            heard, answers = liar.hears(event.data)
+            for answer in answers:
+                self.network.inject(name, event.link, answer)
+            for data in heard:
+                program.take(FrameArrived(event.link, event.key, data))
+            return
+        program.take(event)
+
+    def overheard(self, sender: str, receiver: str, data: bytes) -> Iterable[bytes]:
+        """Note a frame, and let its sender lie."""
+        self._note(sender, data)
+        self._frames[sender] += 1
+        for see in self._on_frame:
+            see(sender, receiver, data)
+        heard = self._heard.get(sender)
+        if heard is not None:
+            heard.append((receiver, data))
+        liar = self._liars.get(sender)
+        return (data,) if liar is None else liar.sends(data)
+
+    def command(self, member: str, command: Command) -> bool:
+        """Give a member's node a command of its user."""
+        program = self.programs.get(member)
+        if program is None:
+            return False
+        for see in self._on_command:
+            see(program, command)
+        program.take(command)
+        return True
+
+    # What programs report.
+
+    def effect(self, program: Program, effect: Effect) -> None:
+        """See what a machine wants done."""
+        for see in self._on_effect:
+            see(program, effect)
+
+    def said(self, program: Program, news: object) -> None:
+        """Take a program's news."""
+        match news:
+            case Dial(peers):
+                self.network.want(program.name, program.boot, peers)
+            case Admit(keys):
+                program.admitted = keys
+            case LookUp():
+                self.agenda.after(LOOK_UP_US, self._looked_up, (program, news))
+            case _:
+                self._note(program.name, repr(news).encode())
+                for see in self._on_told:
+                    see(program, news)
+
+    def turned(self, program: Program) -> None:
+        """See that a turn is over."""
+        self.turns += 1
+        for see in self._on_turn:
+            see(program)
+
+    def failed(self, program: Program) -> None:
+        """Let a program end that its disk has failed."""
+        self.marks["a commit failed"] += 1
+        self._kill(program.name)
+        self.agenda.after(RESTART_US, self._boot, program.name)
+
+    # Lives.
+
+    def _boot(self, name: str) -> None:
+        if name in self.programs:
+            return
+        disk = self.disks[name]
+        self._boots[name] += 1
+        boot = self._boots[name]
+        program = self.programs[name] = self._lives[name] = Program(
+            name,
+            boot,
+            self._machine(name, boot, disk.memory),
+            disk=disk,
+            clock=self._clocks[name],
+            agenda=self.agenda,
+            network=self.network,
+            around=self,
+            commit_us=self.scenario.commit_us,
+            bent=self._plant.bent,
+            pump=self._plant.pump,
+        )
+        for see in self._on_boot:
+            see(program)
+        program.start()
+
+    def _disk(self, name: str) -> Disk:
+        return Disk(self._memory(name), partial(self._durable, name))
+
+    def _memory(self, name: str) -> Memory:
+        return self._plant.hub_memory() if name in self.scenario.hubs else self._plant.node_memory()
+
+    def _machine(self, name: str, boot: int, memory: Memory) -> HubMachine | NodeMachine:
+        identity = WatchedIdentity(derived(self.seed, f"identity/{name}"), name, self.sight.signed)
+        entropy: Callable[[int], bytes] = Entropy(self.seed, f"entropy/{name}/{boot}")
+        if self._plant.entropy is not None:
+            entropy = self._plant.entropy(entropy)
+        if isinstance(memory, PlainHubMemory):
+            trust = self._trust(memory.directory())
+            limit = self.scenario.store_bytes_max
+            return HubMachine(HubName(name), identity, trust, memory, entropy, store_bytes_max=limit)
+        return NodeMachine(
+            MemberCode(name),
+            identity,
+            self._trust(memory.trust()),
+            memory,
+            entropy,
+            registers=self._registers[name],
+            policy=open_policy(),
+            incarnation=1,
+        )
+
+    def _trust(self, saved: bytes | None) -> Trust:
+        if saved is None or self._plant.forgets_directory:
+            return self.authority.founded
+        return _read_trust(self.authority.founded.pin, saved)
+
+    def _kill(self, name: str) -> None:
+        program = self.programs.pop(name, None)
+        if program is None:
+            return
+        self.counters[name].update(program.machine.counters.snapshot())
+        if program.kill(pending_is_kept=self._chance.random() < 0.5):  # noqa: PLR2004  a coin
+            self.marks["a crash lost a turn"] += 1
+        self.network.stopped(name)
+
+    def _durable(self, name: str, records: Sequence[object]) -> None:
+        program = self._lives[name]  # the last one: a commit may still be kept while it dies
+        for record in records:
+            if isinstance(record, KeepOutgoing):
+                one = record.message
+                to = tuple(str(member) for member in one.to)
+                self.sight.sent[one.sid] = (name, self.agenda.now_us, to, one.act.value, one.prio)
+            for see in self._on_durable:
+                see(program, record)
+
+    def _looked_up(self, event: tuple[Program, LookUp]) -> None:
+        program, wanted = event
+        if program.runs:
+            register = self._registers[program.name].get(wanted.register)
+            finding = Finding(Status.NO_HIT, (), None, None) if register is None else register.look_up(wanted.criteria)
+            program.take(LookupFinished(wanted.entry, finding))
+
+    # What goes wrong.
+
+    def _strike(self, fault: Fault) -> None:
+        self._trouble(fault)
+        self.marks[f"fault: {fault.__struct_config__.tag}"] += 1
+        now_us = self.agenda.now_us
+        match fault:
+            case Crash(program=name, down_ms=down_ms):
+                self._kill(name)
+                self.agenda.after(down_ms * 1_000, self._boot, name)
+            case CommitFails(program=name):
+                self.disks[name].fails_next = True
+            case SlowDisk(program=name):
+                self.disks[name].delay_us = fault.delay_ms * 1_000
+                self.agenda.after(fault.for_ms * 1_000, self._quicken, name)
+            case DiskDestroyed(program=name, down_ms=down_ms):
+                self._kill(name)
+                self.disks[name] = self._disk(name)
+                self.agenda.after(down_ms * 1_000, self._boot, name)
+            case LyingSync(program=name):
+                self.disks[name].lies = True
+                self.agenda.after(fault.for_ms * 1_000, self._expose, fault)
+            case Partition():
+                self.network.part(fault)
+                self.agenda.after(fault.for_ms * 1_000, self.network.join, fault)
+            case HangUp(program=name):
+                self.network.hang_up(name)
+            case Stall():
+                self.network.stall(fault)
+            case SlowLinks():
+                self.network.slow(fault)
+                self.agenda.after(fault.for_ms * 1_000, self.network.unslow, fault)
+            case ClockStep(program=name):
+                self._clocks[name].step_ms += fault.step_ms
+                self.agenda.after(fault.for_ms * 1_000, self._set_right, fault)
+            case ClockDrift(program=name):
+                self._clocks[name].drift(fault.ppm, now_us)
+            case HostileHub(program=name):
+                self._liars[name] = Liar(fault, luck(self.seed, f"hostile/{fault.at_ms}/{name}"))
+                self.agenda.after(fault.for_ms * 1_000, self._throw_out, name)
+            case HostileMember(program=name):
+                self._heard[name] = []
+                self._mischief((fault, now_us + fault.for_ms * 1_000))
+            case Suspension():
+                self._suspend(fault.member)
+
+    def _trouble(self, fault: Fault) -> None:
+        self._troubled_until_us = max(self._troubled_until_us, end_of(fault) * 1_000 + AFTERMATH_US)
+        named = (getattr(fault, name, ()) for name in ("program", "sender", "receiver", "member"))
+        struck = [one for one in named if one] + [*getattr(fault, "here", ()), *getattr(fault, "there", ())]
+        for name in struck:
+            self.sight.disturbed_us[name] = max(self.sight.disturbed_us.get(name, 0), end_of(fault) * 1_000)
+
+    def _quicken(self, name: str) -> None:
+        self.disks[name].delay_us = 0
+
+    def _set_right(self, fault: ClockStep) -> None:
+        self._clocks[fault.program].step_ms -= fault.step_ms
+
+    def _expose(self, fault: LyingSync) -> None:
+        self._kill(fault.program)
+        self.agenda.after(fault.down_ms * 1_000, self._boot, fault.program)
+
+    def _throw_out(self, name: str) -> None:
+        liar = self._liars.pop(name, None)
+        if liar is not None:
+            self.marks[f"a hub lied: {liar.fault.lie.value}"] += liar.lies
+            self.network.hang_up(name)
+
+    def _mischief(self, event: tuple[HostileMember, int]) -> None:
+        fault, until_us = event
+        name = fault.program
+        if self.agenda.now_us >= until_us:
+            self._heard.pop(name, None)
+            self.network.hang_up(name)
+            return
+        chance = luck(self.seed, f"mischief/{name}/{self.agenda.now_us}")
+        links = list(self.network.links_of(name))
+        heard = self._heard.setdefault(name, [])
+        if fault.mischief is Mischief.FLOOD:
+            self.workload.flood(name, fault.per_s)
+        for _ in range(fault.per_s if links else 0):
+            link, there = chance.choice(links)
+            if fault.mischief is Mischief.GARBAGE:
+                self.network.inject(name, link, chance.randbytes(chance.randint(0, 200)))
+            elif fault.mischief is Mischief.REPLAY:
+                past = [data for receiver, data in heard[-200:] if receiver == there]
+                if past:
+                    self.network.inject(name, link, chance.choice(past))
+        self.agenda.after(1_000_000, self._mischief, event)
+
+    def _suspend(self, member: str) -> None:
+        wall = WallMs(START + self.agenda.now_us // 1_000)
+        before = self.authority.trust
+        self.authority.suspend(MemberCode(member), wall)
+        if self.authority.trust is not before:
+            self.sight.suspended[member] = self.authority.trust.directory.version
+            self._publish()
+
+    def _beat(self, _: object) -> None:
+        self.authority.beat(WallMs(START + self.agenda.now_us // 1_000))
+        self._publish()
+        self.agenda.after(PULSE_US, self._beat, None)
+
+    def _publish(self) -> None:
+        data = self.authority.trust.to_bytes()
+        for name in self.scenario.hubs:
+            if name in self.programs:
+                self.programs[name].take(DirectoryGiven(data))
+
+    def _heal(self) -> None:
+        """Let everything be whole again that no fault has ended by itself."""
+        for name in list(self._liars):
+            self._throw_out(name)
+        for disk in self.disks.values():
+            disk.fails_next = False
+            disk.delay_us = 0
+        for name in self.names:
+            self._boot(name)
+        self._publish()
+        self._troubled_until_us = max(
+            self._troubled_until_us if self._plan else 0, self.agenda.now_us + AFTERMATH_US if self._plan else 0
+        )
+
+    # Notes.
+
+    def _note(self, name: str, data: bytes) -> None:
+        self._trace.update(b"%d %s %d " % (self.agenda.now_us, name.encode(), len(data)))
+        self._trace.update(data)
+        if self._plant.has_no_luck:
+            self._trace.update(str(hash(name)).encode())
+
+    def _sample(self, _: object) -> None:
+        self.measures.sample({name: self._frames[name] for name in self.scenario.hubs})
+        self.agenda.after(self.scenario.sample_ms * 1_000, self._sample, None)
+
+
+@lru_cache(64)
+def _read_trust(pin: bytes, data: bytes) -> Trust:
+    # A value that never changes, and reading it verifies hundreds of signatures.
+    return Trust.from_bytes(pin, data, START)
+
+
+@lru_cache(4_096)
+def _link_key(authority: Authority, name: str) -> bytes:
+    return authority.link_key(name)
+
+
+def _those(watchers: Iterable[Checker], name: str) -> list[Callable[..., None]]:
+    """Return a method of those watchers that have one of their own."""
+    return [getattr(one, name) for one in watchers if getattr(type(one), name) is not getattr(Checker, name)]
+
+
+CHECKERS: Final[tuple[type[Checker], ...]] = (
+    NothingLeaks,
+    TrueWords,
+    NothingLost,
+    OnlyOnce,
+    EveryQuestionEnds,
+    GoodStanding,
+    TrustGrows,
+    UrgentFirst,
+    Bounded,
+    NoStorm,
+    TrailHolds,
+    ComesToRest,
+)
+START: Final = WallMs(1_800_000_000_000)
+LOOK_US: Final = 1_000_000
+LOOK_UP_US: Final = 400_000
+RESTART_US: Final = 1_000_000
+PULSE_US: Final = 6 * 3_600_000_000
+HEAL_MS: Final = 60_000
+AFTERMATH_US: Final = 45_000_000

@@ -93,14 +93,15 @@ def test_a_healthy_disk_keeps_everything(case: Case, tmp_path: Path) -> None:
 
 
 @each_case
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("fault", "step"),
-    [(BROKEN_SYNC, 1), (BROKEN_WRITE, 1), (FULL, 5), (TORN_WRITE, 3)],
-    ids=lambda value: getattr(value, "name", ""),
+    ("fault", "first", "step"),
+    [(BROKEN_SYNC, 0, 1), *((BROKEN_WRITE, first, 6) for first in range(6)), (FULL, 1, 9), (TORN_WRITE, 2, 7)],
+    ids=lambda value: value.name if isinstance(value, Fault) else str(value),
 )
-def test_any_one_touch_may_fail(case: Case, fault: Fault, step: int, tmp_path: Path) -> None:
+def test_any_one_touch_may_fail(case: Case, fault: Fault, first: int, step: int, tmp_path: Path) -> None:
     expected = case.expected()
-    number, stopped = 0, 0
+    number, stopped = first, 0
     while True:
         path = tmp_path / f"{number}.db"
         with faulty_vfs(fault, number) as vfs:

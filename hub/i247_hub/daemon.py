@@ -7,21 +7,19 @@ names members, hubs, reasons and numbers, never a message. Edge. docs/operations
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import resource
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from i247_edges.clock import read_clocks
 from i247_edges.logs import Level
+from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_systemd
 from i247_hub import metrics, status
 from i247_hub.config import HubConfig
 from i247_hub.machine import HubMachine
@@ -42,7 +40,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 def run_hub(config: HubConfig, log: Log) -> None:
     """Run until SIGTERM or SIGINT; raise CallerFault or WorldFault when the hub cannot start, or not go on."""
-    _forbid_core_dumps()
+    forbid_core_dumps()
     secrets = unlock(config)
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(config)))
@@ -55,7 +53,7 @@ def run_hub(config: HubConfig, log: Log) -> None:
         hub = Hub(config, machine, store, sockets, secrets.publics, log)
         for window in _windows(config, hub):
             stack.enter_context(closing(window))
-        stack.enter_context(_signals_to(hub))
+        stack.enter_context(signals_to(hub.stop, hub.reread))
         hub.run()
 
 
@@ -101,7 +99,7 @@ class Hub:
             listen=" ".join(self._sockets.endpoints),
         )
         self._look(read_clocks())
-        _tell_systemd("READY=1")
+        tell_systemd("READY=1")
         while self._stop_signal is None:
             events = self._sockets.poll(self._patience_ms(), EVENTS_IN_TURN_MAX)
             now = read_clocks()
@@ -110,7 +108,7 @@ class Hub:
             if given or now.mono >= self._look_at:
                 self._look(now)
         self._pump.commit()
-        _tell_systemd("STOPPING=1")
+        tell_systemd("STOPPING=1")
         self._note(Level.INFO, "stopped", signal=signal.Signals(self._stop_signal).name)
 
     def stop(self, number: int) -> None:
@@ -169,7 +167,7 @@ class Hub:
         if now.mono >= self._count_at:
             self._count_at = MonoMs(now.mono + COUNT_MS)
             self._tell_counts(Counter(after.counters))
-        _tell_systemd("WATCHDOG=1")
+        tell_systemd("WATCHDOG=1")
 
     def _tell_directory(self, now: Now) -> None:
         trust = self._machine.trust
@@ -246,36 +244,6 @@ def _windows(config: HubConfig, hub: Hub) -> Iterator[Window]:
         yield Window(listener, metrics.HTTP_END, lambda request: metrics.http_answer(request, hub.snapshot))
 
 
-@contextmanager
-def _signals_to(hub: Hub) -> Iterator[None]:
-    wanted: dict[int, Any] = {
-        signal.SIGTERM: lambda number, _: hub.stop(number),
-        signal.SIGINT: lambda number, _: hub.stop(number),
-        signal.SIGHUP: lambda *_: hub.reread(),
-    }
-    before = {number: signal.signal(number, act) for number, act in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, act in before.items():
-            signal.signal(number, act)
-
-
-def _forbid_core_dumps() -> None:
-    # A dump of this process would hold its keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _tell_systemd(word: str) -> None:
-    """Tell systemd how far the daemon is (sd_notify), where systemd asked for it."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
-        one.setblocking(False)  # noqa: FBT003  the standard library's own signature
-        one.sendto(word.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
-
-
 def _stamp(path: Path) -> tuple[int, ...] | None:
     """Return what changes when a file is written, replaced or opened to this user; None when it is not there."""
     try:
@@ -296,14 +264,6 @@ def _summed(*counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("i247")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-VERSION: Final = _version()
 LOOK_MS: Final = 500
 COUNT_MS: Final = 60_000
 DIRECTORY: Final = "directory."

@@ -7,17 +7,11 @@ start trusts what was saved. Edge. docs/operations.md.
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import resource
 import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final
 
 import structlog
 
+from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_systemd
 from i247_node.assembly import Assembly, assembled
 from i247_node.commands import LookUp, LookupFinished
 from i247_node.config import NodeConfig, read_config
@@ -32,7 +26,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 def run_node(config: NodeConfig, log: Log) -> None:
     """Run until SIGTERM or SIGINT; raise CallerFault or WorldFault when the node cannot start, or not go on."""
-    _forbid_core_dumps()
+    forbid_core_dumps()
     desk = _Desk()
     with assembled(config, unlock(config), look_up=desk.begin, log=log) as node:
         desk.open(node)
@@ -45,10 +39,10 @@ def run_node(config: NodeConfig, log: Log) -> None:
             over=daemon.interface_over,
         )
         try:
-            with _signals_to(daemon):
+            with signals_to(daemon.stop, daemon.reread):
                 daemon.run()
         finally:
-            _tell_systemd("STOPPING=1")
+            tell_systemd("STOPPING=1")
             interface.stop()
             desk.close()
 
@@ -120,7 +114,7 @@ class _Daemon:
             registers=",".join(self._node.registers),
             socket=str(config.socket),
         )
-        _tell_systemd("READY=1")
+        tell_systemd("READY=1")
 
     def _reread(self) -> None:
         self._node.caretaker.watch.look_again()
@@ -134,43 +128,3 @@ class _Daemon:
         if self._desk.lookups is not None:
             self._desk.lookups.registers = registers
         self._log.info("read again", registers=",".join(registers))
-
-
-@contextmanager
-def _signals_to(daemon: _Daemon) -> Iterator[None]:
-    wanted: dict[int, Any] = {
-        signal.SIGTERM: lambda number, _: daemon.stop(number),
-        signal.SIGINT: lambda number, _: daemon.stop(number),
-        signal.SIGHUP: lambda *_: daemon.reread(),
-    }
-    before = {number: signal.signal(number, act) for number, act in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, act in before.items():
-            signal.signal(number, act)
-
-
-def _forbid_core_dumps() -> None:
-    # A dump of this process would hold its keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _tell_systemd(word: str) -> None:
-    """Tell systemd how far the daemon is (sd_notify), where systemd asked for it."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
-        one.setblocking(False)  # noqa: FBT003  the standard library's own signature
-        one.sendto(word.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("i247")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-VERSION: Final = _version()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from i247_node.commands import Accepted, AskQuestion, ConversationMoved
+from i247_node.commands import Accepted, ConversationMoved
 from i247_node.records import (
     ConversationState,
     DeliveryState,
@@ -103,7 +103,7 @@ class EveryQuestionEnds(Checker):
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
-        self._asked: dict[tuple[str, int], AskQuestion] = {}
+        self._began_us: dict[bytes, int] = {}
         self._ended: dict[bytes, ConversationState] = {}
 
     def durable(self, program: Program, record: object) -> None:
@@ -112,11 +112,12 @@ class EveryQuestionEnds(Checker):
             return
         if record.conv in self._ended and record.state is not self._ended[record.conv]:
             self.broken(program.name, "a conversation that had ended moved again")
+        began_us = self._began_us.setdefault(record.conv, self.sight.now_us())
         if record.state in OPEN:
             return
         self._ended[record.conv] = record.state
         late_ms = program.now.wall - record.reply_by
-        if record.state is ConversationState.EXPIRED and self._is_undisturbed(program, record):
+        if record.state is ConversationState.EXPIRED and self._is_undisturbed(program, began_us):
             if late_ms > LATE_MS_MAX:
                 self.broken(program.name, f"a question ended {late_ms} ms after its time")
             if late_ms < -EARLY_MS_MAX:
@@ -137,9 +138,7 @@ class EveryQuestionEnds(Checker):
                 if one.reply_by + LATE_MS_MAX < program.now.wall:
                     self.broken(name, "a question has no end although its time is over")
 
-    def _is_undisturbed(self, program: Program, record: KeepConversation) -> bool:
-        asked_ago_us = 1_000 * (program.now.wall - record.asked)
-        since_us = self.sight.now_us() - asked_ago_us - 1_000_000
+    def _is_undisturbed(self, program: Program, since_us: int) -> bool:
         return self.sight.disturbed_us.get(program.name, -1) < since_us and program.began_us < since_us
 
 

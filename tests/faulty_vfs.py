@@ -36,7 +36,7 @@ class Fault:
 
     def error(self) -> apsw.Error:
         error: apsw.Error = apsw.FullError() if self.code == apsw.SQLITE_FULL else apsw.IOError()
-        error.extendedresult = self.code
+        error.extendedresult = self.code  # type: ignore[attr-defined]  the stub lacks what apsw reads
         return error
 
 
@@ -90,7 +90,7 @@ class FaultyFile(apsw.VFSFile):
     def excepthook(self, *_: object) -> bool:
         return True
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # type: ignore[override]  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._do("write", lambda part: super(FaultyFile, self).xWrite(part, offset), offset, bytes(data))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802

@@ -21,6 +21,7 @@ from tests.keys.repository import link as link_key
 
 from i247_hub.machine import HubMachine
 from i247_hub.store import HubStore
+from i247_keys.charter import Kind
 from i247_keys.trust import Trust
 from i247_node.commands import AskQuestion, Command, ConfirmEntry, PublishNotice, WriteLetter
 from i247_node.machine import NodeMachine
@@ -362,6 +363,12 @@ class World:
     def publish_roster(self, **changes: object) -> None:
         self.repository.wall = self.now.wall
         self.repository.publish(after_ms=0, **changes)
+
+    def decide(self, kind: Kind, code: str) -> None:
+        """Publish a roster that carries out what all members have decided about one."""
+        self.repository.wall = self.now.wall
+        everybody = [row.code for row in self.trust.directory.members]
+        self.publish_roster(records=(self.repository.decided(kind, code, yes=everybody),))
 
     def beat(self) -> None:
         self.repository.wall = self.now.wall

@@ -157,6 +157,9 @@ class HubMachine:
             if not isinstance(frame, Reset) and dialled(event.link) is None:
                 yield Claim(event.link, Reset(frame.session))
             return
+        if _is_back(connection.caller, caller):
+            yield self._start_over(connection)
+            return
         connection.caller = caller
         connection.session.heard(now)
         if isinstance(frame, Reset):
@@ -244,10 +247,15 @@ class HubMachine:
                 self._refuse(Reason.STRANGER)
                 self._end(connection.link)
                 continue
-            is_back = caller.in_good_standing and not connection.caller.in_good_standing
-            connection.caller = caller
-            if is_back:
-                yield from self._carriage.deliver(connection, now)
+            if _is_back(connection.caller, caller):
+                yield self._start_over(connection)
+            else:
+                connection.caller = caller
+
+    def _start_over(self, connection: Connection) -> Claim:
+        """Let a member that is back in good standing greet again: it does not know what was not taken meanwhile."""
+        self._end(connection.link)
+        return Claim(connection.link, Reset(connection.session.id))
 
     def _time_passed(self, now: Now) -> Iterator[Effect]:
         self._tick = MonoMs(now.mono + TICK_MS)
@@ -291,6 +299,10 @@ class HubMachine:
 
     def _refuse(self, reason: Reason) -> None:
         self.counters.add(f"refused.{reason.value}")
+
+
+def _is_back(before: Caller, after: Caller) -> bool:
+    return after.in_good_standing and not before.in_good_standing
 
 
 ALWAYS_HEARD: Final = (DirWant, DirHave, Credit, Reset)

@@ -181,14 +181,14 @@ class HubStore:
         rows = record.rows
         first = rows[0]
         alone = len(rows) == 1
+        if not alone and any(row.envelope != first.envelope for row in rows):
+            # A body would be handed out under another's name.
+            raise CallerFault("saving a record", "the rows of one Hold are of one envelope")
         write = self._db.write
         write("INSERT INTO bodies VALUES (?, ?, ?)", (first.seq, first.header, first.body))
         self._used += len(first.header) + len(first.body)
         short = _short(first.envelope)
         for row in rows:
-            # Checked here, since a body would otherwise be handed out under another's name.
-            if row.envelope != first.envelope:
-                raise CallerFault("saving a record", "the rows of one Hold are of one envelope")
             name = row.hop.text
             place = self._places.get(name) or self._new_place(name)
             room = 100 * len(row.wraps)

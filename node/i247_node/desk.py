@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from i247_keys.cardfile import CardFile
 from i247_keys.identity import Identity
-from i247_keys.keycard import VERSION_MAX
+from i247_keys.keycard import VERSION_MAX, parse_keycard, verify_keycard
 from i247_keys.keyring import Keyring
 from i247_keys.network_file import extend
 from i247_keys.roster import Directory
@@ -71,7 +71,7 @@ class Desk:
             return
         self.keyring = Keyring.from_bytes(saved.data)
         self.card_version, self._card = saved.card_version, saved.card
-        self._keys_change = self.keyring.next_change(now.wall)
+        self._keys_change = self.keyring.next_change(now.wall) if self._is_signed_by_us(saved.card) else now.wall
         yield from self.time_passed(now)
 
     def time_passed(self, now: Now) -> Iterator[Effect]:
@@ -160,6 +160,14 @@ class Desk:
         for link in self._links.open_on(Lane.EXPRESS):
             if link.session is not None:
                 yield Claim(link.id, Cards(link.session.id, (self._card,)))
+
+    def _is_signed_by_us(self, card: bytes) -> bool:
+        """Whether a saved card is of the identity key that we have now: nobody takes one of a former key."""
+        try:
+            verify_keycard(parse_keycard(card)[1], self._identity.public)
+        except PeerFault:
+            return False
+        return True
 
     def _offered(self, data: bytes, now: Now) -> tuple[MemberCode, int] | None:
         try:

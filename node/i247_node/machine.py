@@ -312,6 +312,7 @@ class NodeMachine:
     def _each_second(self, now: Now) -> Iterator[Effect]:
         yield from self._desk.time_passed(now)
         yield from self._outbox.expire(now)
+        self._outbox.look_for_keys(now)
         for link in self._links:
             yield from self._look_after(link, now)
         for lane in Lane:

@@ -87,7 +87,8 @@ class Outbox:
         self._sealed_bytes = 0
         self._paused = dict.fromkeys(Lane, 0)
         self._without_card: set[MemberCode] = set()
-        self._dead: dict[MemberCode, bytes] = {}  # keys that a hub has called dead, until the member's next card
+# Keys that a hub has called dead. It may have lied, so they are tried again later.
+        self._dead: dict[MemberCode, tuple[bytes, MonoMs]] = {}
         self._patience: Timers[MemberCode] = Timers()
         self._tries: dict[MemberCode, int] = {}
 
@@ -196,9 +197,8 @@ class Outbox:
         """Seal to the members whose keycard is held; the others wait for theirs. No other key is ever used."""
         keys: list[tuple[MemberCode, EpochKey]] = []
         for member in members:
-            card = self._cards.of(member)
-            key = None if card is None else card.sealing_key(now.wall)
-            if key is None or key.kid == self._dead.get(member):
+            key = self._key_of(member, now)
+            if key is None:
                 self._without_card.add(member)
                 self._counters.add(f"waiting.{Reason.NO_KEYCARD.value}")
             else:
@@ -206,6 +206,13 @@ class Outbox:
         if keys:
             parcel = seal(message, keys, self._entropy)
             yield Job(message, tuple(member for member, _ in keys), parcel, envelope_id(parcel.header, parcel.body))
+
+    def _key_of(self, member: MemberCode, now: Now) -> EpochKey | None:
+        """Return the key to seal to a member, or None while there is none that is in use and not called dead."""
+        card = self._cards.of(member)
+        key = None if card is None else card.sealing_key(now.wall)
+        dead, until = self._dead.get(member, (b"", now.mono))
+        return None if key is None or (key.kid == dead and now.mono < until) else key
 
     def _has_room(self) -> bool:
         """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
@@ -245,6 +252,8 @@ class Outbox:
             members: tuple[MemberCode, ...] = (MemberCode(bounce.recipient),)
         else:
             members = job.recipients if job is not None else ()
+        # Looked at first: a job without recipients lets its parcel go.
+        dead = {} if job is None or job.parcel is None else {member: _kid(job.parcel, member) for member in members}
         for _ in self._off_the_way(envelope, members):
             pass
         for member in members:
@@ -252,8 +261,8 @@ class Outbox:
             if delivery is None:
                 continue
             if reason in SEAL_AGAIN:
-                if job is not None and job.parcel is not None:
-                    self._dead[member] = _kid(job.parcel, member)
+                if member in dead:
+                    self._dead[member] = (dead[member], MonoMs(now.mono + RETRY_MS_MAX))
                 yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
                 self._look_again()
             else:
@@ -299,6 +308,13 @@ class Outbox:
         self._look_again()
         for lane in Lane:
             yield from self.push(now, lane)
+
+    def look_for_keys(self, now: Now) -> None:
+        """Let go on what waited for a key that a held card lists: its time has come, or this clock was set right."""
+        ready = [member for member in self._without_card if self._key_of(member, now) is not None]
+        if ready:
+            self._without_card.difference_update(ready)
+            self._look_again()
 
     def _look_again(self) -> None:
         """Page in again, from the beginning, whatever is queued in the store and not near the head already."""

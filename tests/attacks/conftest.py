@@ -11,7 +11,7 @@ MEMORY_DISK = Path("/dev/shm")
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder for stores that a kill leaves behind; in memory where there is such a disk, since it syncs often."""
+    """Return a folder for stores that a kill leaves behind; in memory where that can be, since it syncs often."""
     if not MEMORY_DISK.is_dir():
         yield tmp_path
         return

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from tests.keys.repository import key
+from tests.world import World, entropy
 
 from i247_keys import contexts
 from i247_keys.keycard import EpochKey, Keycard, parse_keycard
@@ -26,8 +28,6 @@ from i247_protocol.queries import Query, TravelDocument
 from i247_protocol.reasons import Reason
 from i247_protocol.receipts import Outcome, Receipt
 from i247_protocol.statement import Act, Statement
-from tests.keys.repository import key
-from tests.world import World, entropy
 
 MARK: Final = "Marked-Name-7f3a"
 LETTER: Final = Correspondence(subject=MARK, text=MARK)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.attacks.forgery import DAY_MS, Pen, audit_of, check_house, entries_of, only_refused, refused
+from tests.world import World
 
 from i247_keys import contexts
 from i247_keys.keyring import EpochSecret
@@ -12,8 +14,6 @@ from i247_protocol.frames import Parcel
 from i247_protocol.limits import BODY_BYTES_MAX, LIFETIME_MS_MAX, SKEW_MS
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
-from tests.attacks.forgery import DAY_MS, Pen, audit_of, check_house, entries_of, only_refused, refused
-from tests.world import World
 
 MINUTE_MS = 60_000
 

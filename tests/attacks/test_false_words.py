@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.attacks.forgery import MARK, RECEIPT, Pen, Said, audit_of, check_house, entries_of, refused
+from tests.world import World
 
 from i247_node.commands import ConversationMoved, DeliveryMoved, EntryArrived
-from i247_node.records import ConversationState, Delivery, DeliveryState
+from i247_node.records import ConversationState, Delivery, DeliveryState, Outgoing
 from i247_protocol import codec
 from i247_protocol.correspondence import Correspondence
 from i247_protocol.names import EvidenceId, MemberCode
@@ -14,8 +16,6 @@ from i247_protocol.queries import Reply, Status
 from i247_protocol.reasons import Reason
 from i247_protocol.receipts import Outcome, Receipt
 from i247_protocol.statement import Act, parse_statement
-from tests.attacks.forgery import MARK, RECEIPT, Pen, Said, audit_of, check_house, entries_of, refused
-from tests.world import World
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def letter_under_way(world: World) -> EvidenceId:
     return only_sent(world).sid
 
 
-def only_sent(world: World):  # type: ignore[no-untyped-def]
+def only_sent(world: World) -> Outgoing:
     message = world.node_store("FR").outgoing(world.node_store("FR").last_numbers()[0])
     assert message is not None
     return message
@@ -145,10 +145,11 @@ def test_a_reply_to_another_of_our_questions(world: World) -> None:
 
 def test_a_second_answer_changes_nothing(world: World) -> None:
     asked = question(world)
-    pen, where = Pen(world), {"conv": asked.statement.conv, "re": (asked.sid,)}
-    give(world, pen.say("SG", "FR", act=Act.REPLY, body=reply(Status.NO_HIT), **where))
-    give(world, pen.say("SG", "FR", act=Act.REPLY, body=reply(Status.HIT), **where))
-    assert [one.reply.status for one in world.news("FR", ConversationMoved)] == [Status.NO_HIT]
+    pen, conv, re = Pen(world), asked.statement.conv, (asked.sid,)
+    give(world, pen.say("SG", "FR", act=Act.REPLY, body=reply(Status.NO_HIT), conv=conv, re=re))
+    give(world, pen.say("SG", "FR", act=Act.REPLY, body=reply(Status.HIT), conv=conv, re=re))
+    replies = [one.reply for one in world.news("FR", ConversationMoved) if one.reply is not None]
+    assert [one.status for one in replies] == [Status.NO_HIT]
 
 
 def test_an_answer_after_its_time(world: World) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.attacks.forgery import Pen, check_house, entries_of, parcels_in, refused
+from tests.world import Voice, World
 
 from i247_protocol import codec
 from i247_protocol.digests import envelope_id
@@ -20,7 +22,6 @@ from i247_protocol.frames import (
     DirHave,
     DirWant,
     Frame,
-    Hello,
     Pair,
     Parcel,
     Put,
@@ -34,8 +35,6 @@ from i247_protocol.limits import BODY_BYTES_MAX, CONTROL_BODY_BYTES_MAX, FRAME_B
 from i247_protocol.names import SessionId
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
-from tests.attacks.forgery import Pen, check_house, entries_of, parcels_in, refused
-from tests.world import Voice, World
 
 MINUTE_MS = 60_000
 
@@ -121,11 +120,16 @@ def test_no_bytes_stop_a_hub_or_a_node(data: bytes) -> None:
     world.run(50)
 
 
-@given(st.sampled_from(["put", "custody", "returned", "busy", "ask", "told", "credit", "dir-want", "dir-have", "card-want", "card"]), st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5) | st.binary(max_size=40),
-    lambda inner: st.lists(inner, max_size=4),
-    max_leaves=12,
-).flatmap(lambda field: st.lists(st.just(field) | st.integers(0, 9), min_size=1, max_size=3)))
+@given(
+    st.sampled_from(
+        ["put", "custody", "returned", "busy", "ask", "told", "credit", "dir-want", "dir-have", "card-want", "card"]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5) | st.binary(max_size=40),
+        lambda inner: st.lists(inner, max_size=4),
+        max_leaves=12,
+    ).flatmap(lambda field: st.lists(st.just(field) | st.integers(0, 9), min_size=1, max_size=3)),
+)
 def test_no_frame_of_a_session_stops_a_hub_or_a_node(kind: str, fields: list[object]) -> None:
     world = QUIET
     voice = world.member_voice("lyon", "BR")
@@ -309,7 +313,10 @@ def test_good_envelopes_among_bad_ones_are_taken(world: World, voice: Voice) -> 
     bad = [forge(pen, world.now.wall) for _, forge in ENVELOPES.values()]
     small = [parcel for parcel in bad if len(repr(parcel)) < 100_000]
     answers = heard(world, voice, Put(voice.session, (*small, one(pen), *small)))
-    assert [len(frame.pairs) for frame in answers if isinstance(frame, Custody)] == [1], (answers, refused(world, "lyon"))
+    assert [len(frame.pairs) for frame in answers if isinstance(frame, Custody)] == [1], (
+        answers,
+        refused(world, "lyon"),
+    )
     world.run(1_000)
     assert len(entries_of(world, "FR")) == before + 1
 
@@ -361,7 +368,7 @@ def test_custody_before_the_envelope_was_put_frees_no_room_twice(world: World) -
     pair = Pair(envelope_id(parcels[0].header, parcels[0].body), ("BR",))
     for voice in (express, bulk, express, bulk):
         heard(world, voice, Custody(voice.session, (pair,), None))
-    assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()
+    assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
     check_house(world)
 
 
@@ -381,4 +388,3 @@ def _quiet() -> World:
 
 
 QUIET = _quiet()
-assert Hello

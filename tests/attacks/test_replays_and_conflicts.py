@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from i247_node.commands import ConversationMoved, EntryArrived
-from i247_node.policy import parse_policy
-from i247_node.records import EntryState
-from i247_node.registers import MemoryRegister, Registers
-from i247_protocol.frames import Parcel, Put
-from i247_protocol.priority import Lane, Priority
-from i247_protocol.reasons import Reason
-from i247_protocol.statement import Act
 from tests.attacks.forgery import (
     DAY_MS,
     LETTER,
@@ -24,6 +15,15 @@ from tests.attacks.forgery import (
     refused,
 )
 from tests.world import World
+
+from i247_node.commands import ConversationMoved, EntryArrived
+from i247_node.policy import parse_policy
+from i247_node.records import EntryState
+from i247_node.registers import MemoryRegister, Registers
+from i247_protocol.frames import Parcel
+from i247_protocol.priority import Lane, Priority
+from i247_protocol.reasons import Reason
+from i247_protocol.statement import Act
 
 
 @pytest.fixture
@@ -172,4 +172,3 @@ def test_the_inbox_offers_what_came_until_it_is_confirmed(world: World) -> None:
     world.start_node("SG")
     world.confirm("SG", entry.n)
     assert [one.state for one in entries_of(world, "SG")] == [EntryState.CONFIRMED]
-    assert Put

@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.attacks.forgery import check_house
+from tests.world import World
 
 from i247_node.policy import parse_policy
 from i247_node.records import ConversationState, DeliveryState
@@ -18,8 +20,6 @@ from i247_node.registers import MemoryRegister, Registers
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Priority
 from i247_protocol.statement import Act
-from tests.attacks.forgery import check_house
-from tests.world import World
 
 MEMBERS = ("BR", "FR", "SG", "XP")
 HUBS = ("lyon", "singapore")
@@ -142,7 +142,7 @@ def stormy(seed: int, messages: int, folder: Path) -> None:
 
 def unsettled(world: World) -> list[tuple[str, int, str, str]]:
     """Return the deliveries of all members that have not ended."""
-    left = []
+    left: list[tuple[str, int, str, str]] = []
     for code in MEMBERS:
         store = world.node_store(code)
         for state in (DeliveryState.QUEUED, DeliveryState.IN_CUSTODY):
@@ -172,7 +172,8 @@ def once_each(world: World, reproduce: str) -> None:
                 expected += 1
             if message.act is Act.QUERY:
                 exchange = store.views().conversation(message.conv)
-                assert exchange is not None and exchange.query is not None, reproduce
+                assert exchange is not None, reproduce
+                assert exchange.query is not None, reproduce
                 assert exchange.query.state is ConversationState.ANSWERED, reproduce
     receipts = sum(entry.act is Act.RECEIPT for code in MEMBERS for entry in world.entries(code))
     assert sum(arrived.values()) - receipts == expected, reproduce

@@ -36,7 +36,7 @@ class Fault:
 
     def error(self) -> apsw.Error:
         error: apsw.Error = apsw.FullError() if self.code == apsw.SQLITE_FULL else apsw.IOError()
-        error.extendedresult = self.code  # type: ignore[attr-defined]  the stub lacks what apsw reads
+        error.extendedresult = self.code  # type: ignore[attr-defined]  # the stub lacks what apsw reads
         return error
 
 

@@ -51,6 +51,8 @@ EDGES = frozenset(
         "i247_node.sockets",
         "i247_node.store",
         "i247_node.views",
+        "i247_simulations.cli",
+        "i247_simulations.swarm",
     }
 )
 

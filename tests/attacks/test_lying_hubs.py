@@ -10,6 +10,8 @@ from tests.world import Voice, World
 from i247_hub.returns import Returns
 from i247_keys import contexts
 from i247_keys.returned import returned_payload
+from i247_keys import contexts
+from i247_keys.returned import returned_payload
 from i247_node.commands import DeliveryMoved
 from i247_node.records import DeliveryState
 from i247_protocol import codec
@@ -34,6 +36,7 @@ from i247_protocol.frames import (
     encode_frame,
     parse_frame,
 )
+from i247_protocol.machine import LinkId
 from i247_protocol.machine import LinkId
 from i247_protocol.names import EnvelopeId, HubName, MemberCode, SessionId
 from i247_protocol.priority import Lane, Priority
@@ -205,7 +208,7 @@ def test_a_replayed_word_of_return_does_not_touch_what_was_sealed_again(world: W
     first = envelope_of(world)
     old = Returns(HubName("lyon"), key("lyon")).word(first, MemberCode("SG"), Reason.NO_KEYCARD, world.now.wall)
     say(world, lambda session: Returned(session, (old,)))
-    world.run(3_000)
+    world.run(15_000)
     second = envelope_of(world)
     assert second != first
     assert state_of(world) is DeliveryState.IN_CUSTODY
@@ -228,8 +231,11 @@ def test_a_true_word_of_return_after_all_does_not_undo_a_delivery(world: World) 
     assert state_of(world) is DeliveryState.DELIVERED
 
 
+@pytest.mark.parametrize("takes_custody_first", [False, True])
 @pytest.mark.parametrize("reason", [Reason.DEAD_KEY, Reason.NO_KEYCARD])
-def test_a_hub_that_calls_every_key_dead_cannot_make_a_node_spin(world: World, reason: Reason) -> None:
+def test_a_hub_that_calls_every_key_dead_cannot_make_a_node_spin(
+    world: World, reason: Reason, takes_custody_first: bool
+) -> None:
     """It answers each put with a word of its own. The node must not seal again at the pace of the wire."""
     world.stop("lyon")
     puts: list[int] = []
@@ -241,6 +247,9 @@ def test_a_hub_that_calls_every_key_dead_cannot_make_a_node_spin(world: World, r
                 word(envelope_id(one.header, one.body), "SG", reason.value, "lyon", "lyon", world.now.wall)
                 for one in frame.parcels
             ]
+            if takes_custody_first:
+                pairs = tuple(Pair(one.envelope, ("SG",)) for one in words)
+                voice.say(Custody(voice.session, pairs, None))
             voice.say(Returned(voice.session, tuple(words)))
 
     world.pretend("lyon", answer)

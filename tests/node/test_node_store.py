@@ -42,7 +42,7 @@ from i247_node.store import NodeStore
 from i247_node.views import Change, Views, open_views
 from i247_protocol.errors import CallerFault
 from i247_protocol.limits import EPOCH_KEEP_MS, QUARANTINE_PER_SENDER_MAX, SKEW_MS
-from i247_protocol.names import MINUTE_MS, EvidenceId, HubName, MessageId, Minutes, WallMs
+from i247_protocol.names import MINUTE_MS, EvidenceId, HubName, MemberCode, MessageId, Minutes, WallMs
 from i247_protocol.priority import Priority
 
 UNSETTLED = (DeliveryState.QUEUED, DeliveryState.IN_CUSTODY)
@@ -54,7 +54,7 @@ class Model:
 
     def __init__(self) -> None:
         self.exp: dict[int, tuple[Priority, Minutes]] = {}
-        self.deliveries: dict[tuple[int, str], Delivery] = {}
+        self.deliveries: dict[tuple[int, MemberCode], Delivery] = {}
         self.changes: dict[int, list[Change]] = {}
         self.entries: dict[int, KeepEntry] = {}
         self.conversations: dict[bytes, KeepConversation] = {}
@@ -85,7 +85,7 @@ class AgainstTheModel(RuleBasedStateMachine):
         return str(Path(self.folder.name) / "node.db")
 
     @rule(to=st.lists(st.sampled_from(MEMBERS), min_size=1, unique=True).map(sorted).map(tuple))
-    def send(self, to: tuple[str, ...]) -> None:
+    def send(self, to: tuple[MemberCode, ...]) -> None:
         n = max(self.model.exp, default=0) + 1
         one = replace(message(n), to=to, exp=Minutes(EXP - n % 3))
         rows = tuple(Delivery(n, member, DeliveryState.QUEUED, None, None, WallMs(n), None, None) for member in one.to)

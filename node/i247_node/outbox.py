@@ -87,7 +87,7 @@ class Outbox:
         self._sealed_bytes = 0
         self._paused = dict.fromkeys(Lane, 0)
         self._without_card: set[MemberCode] = set()
-# Keys that a hub has called dead. It may have lied, so they are tried again later.
+        # Keys that a hub has called dead. It may have lied, so they are tried again later.
         self._dead: dict[MemberCode, tuple[bytes, MonoMs]] = {}
         self._patience: Timers[MemberCode] = Timers()
         self._tries: dict[MemberCode, int] = {}
@@ -214,6 +214,14 @@ class Outbox:
         dead, until = self._dead.get(member, (b"", now.mono))
         return None if key is None or (key.kid == dead and now.mono < until) else key
 
+    def _call_dead(self, member: MemberCode, kid: bytes | None, now: Now) -> None:
+        """Seal to a key no more for a while; a short one when it is only known that some key of the member is dead."""
+        key = self._key_of(member, now)
+        if kid is not None:
+            self._dead[member] = (kid, MonoMs(now.mono + RETRY_MS_MAX))
+        elif key is not None:
+            self._dead[member] = (key.kid, MonoMs(now.mono + RESEND_MS))
+
     def _has_room(self) -> bool:
         """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
         return self._sealed_bytes < OUTBOX_SEALED_BYTES_MAX
@@ -261,8 +269,7 @@ class Outbox:
             if delivery is None:
                 continue
             if reason in SEAL_AGAIN:
-                if member in dead:
-                    self._dead[member] = (dead[member], MonoMs(now.mono + RETRY_MS_MAX))
+                self._call_dead(member, dead.get(member), now)
                 yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
                 self._look_again()
             else:

@@ -115,7 +115,7 @@ class PlainHubMemory:
 
     def expired(self, minute: Minutes, limit: int) -> Sequence[Held]:
         """Return at most `limit` held rows that expired at or before a minute, the earliest first."""
-        found = []
+        found: list[Held] = []
         for row in self._by_expiry:
             if row.exp > minute or len(found) == limit:
                 break

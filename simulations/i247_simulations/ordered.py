@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 class Ordered(Protocol):
     """What can be a key."""
 
-    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401, D105  as ints and tuples have it
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401  as ints and tuples have it
 
 
 K = TypeVar("K", bound=Ordered)

@@ -30,11 +30,11 @@ from i247_protocol.digests import envelope_id
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Ask, Credit, Fate, Hello, Put, Told
 from i247_protocol.header import parse_header
-from i247_protocol.machine import Claim, Effect, Forward, FrameArrived, Persist, Tell, TimePassed
-from i247_protocol.names import DAY_MS, EvidenceId, MemberCode, MessageId, Minutes, Now, WallMs
+from i247_protocol.machine import Claim, Effect, Forward, Persist, Tell, TimePassed
+from i247_protocol.names import EvidenceId, MemberCode, MessageId, Minutes, Now, WallMs
 from i247_protocol.priority import Priority
 from i247_protocol.pump import Pump
-from i247_simulations.faults import Crash, DiskDestroyed, Fault, LyingSync, Partition, Suspension
+from i247_simulations.faults import Crash, Fault, LyingSync, Partition, SlowDisk, Suspension
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.programs import Bent, Program
@@ -54,7 +54,7 @@ class Plant:
 
     name: str
     what: str
-    caught_by: str
+    caught_by: tuple[str, ...]
     bent: Bent | None = None
     pump: type[Pump[Any]] = Pump
     hub_memory: type[PlainHubMemory] = PlainHubMemory
@@ -87,21 +87,20 @@ class HastyPump(Pump[Any]):
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Speak first, save then."""
-        claims, news, dirty = Bundle(), list[object](), False
+        spoken, news = Bundle(), list[object]()
         for effect in effects:
             match effect:
                 case Persist(record):
                     self._journal.persist(record)
-                    dirty = True
+                    self._dirty = True
                 case Claim(link, frame) | Forward(link, frame):
-                    claims.add(link, frame)
+                    spoken.add(link, frame)
                 case Tell(one):
                     news.append(one)
-        self._transmit(claims)
-        if dirty:
-            self._journal.commit()
+        self._send(spoken.frames())
         for one in news:
             self._tell(one)
+        self.commit()
 
 
 # --- memories ---
@@ -195,10 +194,8 @@ def _names_another(program: Program, event: Any, now: Now, handle: Handle) -> It
 
 
 def _ignores_expiry(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
-    """Look at yesterday's clock when something arrives, or is dropped."""
-    yesterday = Now(now.mono, WallMs(now.wall - DAY_MS))
-    is_judged = isinstance(event, FrameArrived) or (program.is_hub and isinstance(event, TimePassed))
-    return handle(event, yesterday if is_judged else now)
+    """Judge what arrives by a clock that is some minutes behind: few enough for nobody to doubt it."""
+    return handle(event, Now(now.mono, WallMs(now.wall - BEHIND_MS)))
 
 
 def _lets_urgent_wait(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
@@ -247,11 +244,14 @@ def _leaks_credit(program: Program, event: Any, now: Now, handle: Handle) -> Ite
 
 
 def _overdraws(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
-    """Put every envelope hundreds of times, whatever the credit."""
+    """Put a thousand envelopes more for each one, whatever the credit."""
     for effect in handle(event, now):
         yield effect
         if not program.is_hub and isinstance(effect, Claim) and isinstance(effect.frame, Put):
-            yield from [effect] * 300
+            parcel = effect.frame.parcels[0]
+            for n in range(1_100):
+                more = parcel._replace(body=n.to_bytes(4) + parcel.body[4:])
+                yield Claim(effect.link, Put(effect.frame.session, (more,)))
 
 
 def _asks_without_pause(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
@@ -265,12 +265,14 @@ def _asks_without_pause(program: Program, event: Any, now: Now, handle: Handle) 
         yield from asked[-1:] * 3
 
 
-def _swaps_wraps(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
-    """Let a hub give each recipient of a notice a wrap that is not its own."""
+def _spoils(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub spoil the end of every body for one member."""
     for effect in handle(event, now):
         if program.is_hub and isinstance(effect, Forward) and isinstance(effect.frame, Put):
             parcels = tuple(
-                one._replace(wraps=tuple((member, kid, bytes(len(sealed))) for member, kid, sealed in one.wraps))
+                one._replace(body=one.body[:-1] + bytes([one.body[-1] ^ 1]))
+                if SPOILED in parse_header(one.header).to
+                else one
                 for one in effect.frame.parcels
             )
             yield Forward(effect.link, Put(effect.frame.session, parcels))
@@ -316,14 +318,10 @@ def _without_jitter(inner: Callable[[int], bytes]) -> Callable[[int], bytes]:
 
 
 def _crashes(scenario: Scenario) -> tuple[Fault, ...]:
-    """Kill members again and again, a moment each."""
+    """Kill members again and again, a moment each, while their disks are slow: hardly a turn is safe."""
     begin, names = scenario.warm_ms, scenario.members
-    return tuple(Crash(begin + 997 * n, names[n % len(names)], 300) for n in range(1, scenario.chaos_ms // 1_000))
-
-
-def _hub_crashes(scenario: Scenario) -> tuple[Fault, ...]:
-    begin, names = scenario.warm_ms, scenario.hubs
-    return tuple(Crash(begin + 4_997 * n, names[n % len(names)], 300) for n in range(1, scenario.chaos_ms // 5_000))
+    slow = (SlowDisk(begin, name, scenario.chaos_ms, 250) for name in names)
+    return (*slow, *(Crash(begin + 997 * n, names[n % len(names)], 300) for n in range(1, scenario.chaos_ms // 1_000)))
 
 
 def _absence(scenario: Scenario) -> tuple[Fault, ...]:
@@ -340,7 +338,20 @@ def _long_absence(scenario: Scenario) -> tuple[Fault, ...]:
 
 
 def _suspensions(scenario: Scenario) -> tuple[Fault, ...]:
-    return (Suspension(scenario.warm_ms + scenario.chaos_ms // 3, scenario.members[0]),)
+    """Suspend a member while its mail is held up between two hubs."""
+    here, there = scenario.hubs[:2]
+    member = next(code for code, homes in scenario.homes.items() if homes == (here,))
+    span = scenario.chaos_ms // 2
+    return (
+        Partition(scenario.warm_ms, (here,), (there,), span, one_way=False),
+        Suspension(scenario.warm_ms + span * 3 // 4, member),
+    )
+
+
+def _leave(scenario: Scenario) -> tuple[Fault, ...]:
+    """Let a member be away and then suspended, so that its mail stays where it is."""
+    member = scenario.members[0]
+    return (Crash(scenario.warm_ms, member, scenario.chaos_ms), Suspension(scenario.warm_ms + 30_000, member))
 
 
 def _lying_disks(scenario: Scenario) -> tuple[Fault, ...]:
@@ -352,36 +363,34 @@ def _pulse_and_crashes(scenario: Scenario) -> tuple[Fault, ...]:
     return (Suspension(begin, scenario.members[0]), *(Crash(end, name, 500) for name in scenario.members[1:]))
 
 
-def _destruction(scenario: Scenario) -> tuple[Fault, ...]:
-    return (*_absence(scenario), DiskDestroyed(scenario.warm_ms + scenario.chaos_ms // 2, scenario.hubs[0], 500))
-
-
 _WAITING: Final[dict[int, list[Any]]] = {}
 PAUSE_BYTES: Final = 4
+BEHIND_MS: Final = 4 * 60_000
+SPOILED: Final = "BR"
 
 _ALL: Final = (
-    Plant("speak-before-commit", "Claims and news leave before the commit.", "NothingLost", pump=HastyPump, faults=_crashes),
-    Plant("save-nothing", "A question is accepted, and not saved.", "NothingLost", bent=_saves_nothing),
-    Plant("confirm-early", "A message is confirmed before it exists.", "NothingLost", bent=_confirms_early),
-    Plant("lying-disk", "A disk confirms what it does not keep.", "NothingLost", faults=_lying_disks),
-    Plant("seen-before-entry", "The mark of what was seen is saved before the entry.", "NothingLost", node_memory=SeenAtOnce, faults=_crashes),
-    Plant("no-replay-table", "What was seen is forgotten at a restart.", "OnlyOnce", node_memory=ForgetfulOfSeen, faults=_crashes),
-    Plant("forget-when-put", "A hub forgets what it has put, and says that it holds it.", "ComesToRest", bent=_forgets_when_put, faults=_crashes),
-    Plant("skip-roster", "Mail of a suspended member is handed over.", "GoodStanding", bent=_hands_over, faults=_suspensions),
-    Plant("wrong-sender", "An entry names another sender.", "TrueWords", bent=_names_another),
-    Plant("ignore-expiry", "What has expired is delivered and taken.", "GoodStanding", bent=_ignores_expiry, faults=_absence),
-    Plant("urgent-waits", "A hub puts urgent mail every five seconds.", "UrgentFirst", bent=_lets_urgent_wait),
-    Plant("mixed-lanes", "Bulk goes by the express connection.", "UrgentFirst", bent=_mixes_lanes),
-    Plant("credit-leak", "A hub never renews its credit.", "ComesToRest", bent=_leaks_credit),
-    Plant("credit-overdrawn", "A node puts more than it has credit for.", "Bounded", bent=_overdraws),
-    Plant("ask-without-pause", "A node asks a hub three times a second.", "NoStorm", bent=_asks_without_pause, faults=_long_absence),
-    Plant("retry-without-backoff", "Pauses between questions to hubs do not grow.", "NoStorm", entropy=_without_jitter, faults=_long_absence),
-    Plant("wrong-wraps", "A hub spoils the wraps of notices.", "ComesToRest", bent=_swaps_wraps),
-    Plant("older-directory", "A restarted program believes its first roster.", "TrustGrows", forgets_directory=True, faults=_pulse_and_crashes),
-    Plant("audit-gap", "Some acts leave no trace.", "TrailHolds", bent=_drops_traces),
-    Plant("audit-tells", "An audit record holds what was asked.", "NothingLeaks", bent=_writes_what_was_asked),
-    Plant("silent-expiry", "A question without answer has no end.", "EveryQuestionEnds", bent=_never_ends, faults=_absence),
-    Plant("hub-hoards", "A hub keeps what has expired.", "Bounded", hub_memory=NeverExpiring, faults=_long_absence),
-    Plant("process-order", "A history depends on the process's own hash seed.", "trace", has_no_luck=True),
+    Plant("speak-before-commit", "Claims and news leave before the commit.", ("NothingLost",), pump=HastyPump, faults=_crashes),
+    Plant("save-nothing", "A question is accepted, and not saved.", ("NothingLost",), bent=_saves_nothing),
+    Plant("confirm-early", "A message is confirmed before it exists.", ("NothingLost",), bent=_confirms_early),
+    Plant("lying-disk", "A disk confirms what it does not keep.", ("NothingLost", "TrailHolds"), faults=_lying_disks),
+    Plant("seen-before-entry", "The mark of what was seen is saved before the entry.", ("NothingLost",), node_memory=SeenAtOnce, faults=_crashes),
+    Plant("no-replay-table", "What was seen is forgotten at a restart.", ("OnlyOnce",), node_memory=ForgetfulOfSeen, faults=_crashes),
+    Plant("forget-when-put", "A hub forgets what it has put, and says that it holds it.", ("ComesToRest",), bent=_forgets_when_put, faults=_crashes),
+    Plant("skip-roster", "Mail of a suspended member is handed over.", ("GoodStanding",), bent=_hands_over, faults=_suspensions),
+    Plant("wrong-sender", "An entry names another sender.", ("TrueWords",), bent=_names_another),
+    Plant("ignore-expiry", "What has expired is delivered and taken.", ("GoodStanding",), bent=_ignores_expiry, faults=_long_absence),
+    Plant("urgent-waits", "A hub puts urgent mail every five seconds.", ("UrgentFirst",), bent=_lets_urgent_wait),
+    Plant("mixed-lanes", "Bulk goes by the express connection.", ("UrgentFirst",), bent=_mixes_lanes),
+    Plant("credit-leak", "A hub never renews its credit.", ("ComesToRest",), bent=_leaks_credit),
+    Plant("credit-overdrawn", "A node puts more than it has credit for.", ("Bounded",), bent=_overdraws),
+    Plant("ask-without-pause", "A node asks a hub three times a second.", ("NoStorm",), bent=_asks_without_pause, faults=_long_absence),
+    Plant("retry-without-backoff", "Pauses between questions to hubs do not grow.", ("NoStorm",), entropy=_without_jitter, faults=_long_absence),
+    Plant("spoiled-mail", "A hub spoils all mail for one member, and says that it is delivered.", ("ComesToRest",), bent=_spoils),
+    Plant("older-directory", "A restarted program believes its first roster.", ("TrustGrows",), forgets_directory=True, faults=_pulse_and_crashes),
+    Plant("audit-gap", "Some acts leave no trace.", ("TrailHolds",), bent=_drops_traces),
+    Plant("audit-tells", "An audit record holds what was asked.", ("NothingLeaks",), bent=_writes_what_was_asked),
+    Plant("silent-expiry", "A question without answer has no end.", ("EveryQuestionEnds",), bent=_never_ends, faults=_absence),
+    Plant("hub-hoards", "A hub keeps what has expired.", ("Bounded",), hub_memory=NeverExpiring, faults=_leave),
+    Plant("process-order", "A history depends on the process's own hash seed.", ("trace",), has_no_luck=True),
 )  # fmt: skip
 PLANTS: Final = {plant.name: plant for plant in _ALL}

@@ -63,7 +63,7 @@ class Authority:
         """Suspend a member in an emergency, if it is active and there is another one left."""
         row = self.trust.directory.member(code)
         active = [one for one in self.trust.directory.members if one.state_at(wall) is State.ACTIVE]
-        if row not in active or len(active) <= 2:  # noqa: PLR2004  a question has two ends
+        if row not in active or len(active) <= 2:
             return
         step = next_roster(self.trust, Changes(suspend=(code,)), wall)
         document = self._signed(step_document(self.trust, step), contexts.ROSTER)

@@ -27,7 +27,9 @@ Real = HubMachine | NodeMachine
 class Bent(Protocol):
     """Bends what a machine takes and wants done: how planted bugs are made."""
 
-    def __call__(self, program: Program, event: Any, now: Now, handle: Callable[..., Iterable[Effect]]) -> Iterable[Effect]:  # noqa: ANN401, E501
+    def __call__(
+        self, program: Program, event: Any, now: Now, handle: Callable[..., Iterable[Effect]]
+    ) -> Iterable[Effect]:
         """Return the effects of an event, which `handle(event, now)` gives when nothing is bent."""
         ...
 

@@ -44,7 +44,9 @@ def run(
     world = World(scenario, seed, faults, find_plant(plant))
     world.run()
     breaches = world.sight.breaches
-    followed = next((bytes.fromhex(one.message) for one in breaches if one.message), b"" if breaches else world.measures.slowest[1])
+    followed = next(
+        (bytes.fromhex(one.message) for one in breaches if one.message), b"" if breaches else world.measures.slowest[1]
+    )
     lives = (_follow(scenario, seed, faults, plant, followed),) if tell_lives and followed else ()
     return _result(world, level, plant, faults, lives, version)
 
@@ -133,7 +135,7 @@ def _result(
 
 def _marks(world: World, counters: dict[str, dict[str, int]]) -> dict[str, int]:
     """Count what came about, under words of our own; a situation that did not come about is there with 0."""
-    marks = {word: 0 for word in SOMETIMES.values()}
+    marks = dict.fromkeys(SOMETIMES.values(), 0)
     for totals in counters.values():
         for name, count in totals.items():
             if name in SOMETIMES:

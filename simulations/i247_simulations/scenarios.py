@@ -84,7 +84,7 @@ def with_members(scenario: Scenario, count: int | None) -> Scenario:
     """Return `scenario` with so many of its members, the Secretariat among them, and traffic in proportion."""
     if count is None or count == len(scenario.homes):
         return scenario
-    if not 2 <= count <= len(scenario.homes):  # noqa: PLR2004  a question has two ends
+    if not 2 <= count <= len(scenario.homes):
         raise CallerFault("choosing members", f"there are 2 to {len(scenario.homes)}")
     # Every so-manyth, so that all hubs keep some.
     others = [code for homes in _by_hub(scenario).values() for code in homes if code != "XP"]

@@ -79,12 +79,19 @@ class World:
         self.turns = 0
         self.authority = Authority(seed, scenario, START)
         self.network = Network(seed, self.agenda, self, latency_ms=scenario.latency_ms)
-        self.sight = Sight(lambda: self.agenda.now_us, self.programs, self.disks, self._is_calm, no_faults=not plan)
+        self.sight = Sight(
+            now_us=lambda: self.agenda.now_us,
+            programs=self.programs,
+            disks=self.disks,
+            is_calm=lambda: self.agenda.now_us > self._troubled_until_us,
+            calm_since_us=lambda: self._troubled_until_us,
+            no_faults=not plan,
+        )
         self.workload = Workload(seed, scenario, self.agenda, self)
         self.measures = Measures(self.sight)
         self.follower = Follower(self.sight, follow)
         self._plan = plan
-        self._plant = plant or Plant("", "", "")
+        self._plant = plant or Plant("", "", ())
         self._boots = Counter[str]()
         self._lives: dict[str, Program] = {}
         self._chance = luck(seed, "disks")
@@ -169,9 +176,6 @@ class World:
             if memory.open_conversations():
                 return False
         return True
-
-    def _is_calm(self) -> bool:
-        return self.agenda.now_us > self._troubled_until_us
 
     # What programs are given.
 
@@ -319,7 +323,7 @@ class World:
         if program is None:
             return
         self.counters[name].update(program.machine.counters.snapshot())
-        if program.kill(pending_is_kept=self._chance.random() < 0.5):  # noqa: PLR2004  a coin
+        if program.kill(pending_is_kept=self._chance.random() < 0.5):
             self.marks["a crash lost a turn"] += 1
         self.network.stopped(name)
 
@@ -460,9 +464,8 @@ class World:
         for name in self.names:
             self._boot(name)
         self._publish()
-        self._troubled_until_us = max(
-            self._troubled_until_us if self._plan else 0, self.agenda.now_us + AFTERMATH_US if self._plan else 0
-        )
+        if self._plan:
+            self._troubled_until_us = max(self._troubled_until_us, self.agenda.now_us + AFTERMATH_US)
 
     # Notes.
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.attacks.forgery import DAY_MS, HOUR_MS, Pen, audit_of, check_house, entries_of, refused
+from tests.keys.repository import key
+from tests.world import World
 
 from i247_keys.charter import Kind
 from i247_keys.roster import State
@@ -21,9 +24,6 @@ from i247_protocol.priority import Lane
 from i247_protocol.queries import Status
 from i247_protocol.reasons import Reason
 from i247_protocol.statement import Act
-from tests.attacks.forgery import DAY_MS, HOUR_MS, Pen, audit_of, check_house, entries_of, refused
-from tests.keys.repository import key
-from tests.world import World
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from tests.world import Voice, World
 from i247_hub.returns import Returns
 from i247_keys import contexts
 from i247_keys.returned import returned_payload
-from i247_keys import contexts
-from i247_keys.returned import returned_payload
 from i247_node.commands import DeliveryMoved
 from i247_node.records import DeliveryState
 from i247_protocol import codec
@@ -36,7 +34,6 @@ from i247_protocol.frames import (
     encode_frame,
     parse_frame,
 )
-from i247_protocol.machine import LinkId
 from i247_protocol.machine import LinkId
 from i247_protocol.names import EnvelopeId, HubName, MemberCode, SessionId
 from i247_protocol.priority import Lane, Priority

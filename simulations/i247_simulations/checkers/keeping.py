@@ -11,7 +11,6 @@ from i247_node.records import (
     KeepConversation,
     KeepDelivery,
     KeepEntry,
-    KeepOutgoing,
 )
 from i247_protocol.names import MINUTE_MS
 from i247_simulations.checkers.watching import Checker, Sight

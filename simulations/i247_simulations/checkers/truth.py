@@ -11,6 +11,7 @@ from i247_keys.trust import Trust
 from i247_node.records import EntryState, KeepAudit, KeepEntry, KeepEntryState, KeepTrust, Quarantine
 from i247_protocol.digests import evidence_id
 from i247_protocol.errors import PeerFault
+from i247_protocol.machine import Effect, Persist
 from i247_protocol.names import MINUTE_MS, MemberCode
 from i247_protocol.statement import parse_statement
 from i247_simulations.checkers.watching import Checker, Sight
@@ -76,12 +77,14 @@ class GoodStanding(Checker):
 
     promise = "P8"
 
-    def durable(self, program: Program, record: object) -> None:
-        """Look at who speaks, and when."""
-        memory = program.disk.memory
+    def effect(self, program: Program, effect: Effect) -> None:
+        """Look at who speaks, and when, while the machine still believes what it judged by."""
+        if not isinstance(effect, Persist):
+            return
+        record, memory = effect.record, program.disk.memory
         if isinstance(record, KeepEntry):
             entry = record.entry
-            if entry.exp * MINUTE_MS <= program.now.wall - COMMIT_MS_MAX:
+            if entry.exp * MINUTE_MS <= program.now.wall:
                 self.broken(program.name, "a message was taken after its expiry", entry.sid)
             if entry.state is not EntryState.WITHHELD:
                 self._look_at(program, entry.sender, entry.sid)
@@ -145,4 +148,3 @@ def _in_base64(mark: bytes) -> list[bytes]:
 
 _MARK: Final = MARK.encode()
 NEEDLES: Final = (_MARK, *_in_base64(_MARK), _MARK.hex().encode(), _MARK.hex().upper().encode())
-COMMIT_MS_MAX: Final = 5_000

@@ -27,6 +27,8 @@ class Sight:
     disks: Mapping[str, Disk]
     is_calm: Callable[[], bool]
     """Whether no fault has touched anything for a while, or ever."""
+    calm_since_us: Callable[[], int]
+    """Since when that is so, or from when on it will be."""
     no_faults: bool
     """Whether the whole plan is empty."""
     disturbed_us: dict[str, int] = field(default_factory=dict)
@@ -93,5 +95,3 @@ class WatchedIdentity(Identity):
         signature = super().sign(context, message)
         self._signed[evidence_id(message, signature)] = self._name
         return signature
-
-

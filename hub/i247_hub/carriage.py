@@ -20,7 +20,7 @@ from i247_keys.returned import known_reason, verify_bounce
 from i247_protocol.bundle import batches, custody_of
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Ask, Bounce, Busy, Custody, Fate, Known, Pair, Parcel, Put, Returned, Role, Told
+from i247_protocol.frames import Bounce, Busy, Custody, Pair, Parcel, Put, Returned, Role
 from i247_protocol.header import parse_header
 from i247_protocol.limits import BUSY_RETRY_MS, EXPIRED_ROWS_IN_TURN_MAX, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
 from i247_protocol.machine import Claim, Effect, Forward, Persist
@@ -312,24 +312,6 @@ class Carriage:
         if not one_by_one:
             mailbox.paused_until = until
         self._counters.add("busy-heard")
-
-    def ask(self, connection: Connection, ask: Ask) -> Iterator[Effect]:
-        """Answer what is known here of some envelopes."""
-        yield Claim(connection.link, Told(ask.session, tuple(self._answers(ask))))
-
-    def _answers(self, ask: Ask) -> Iterator[Known]:
-        for pair in ask.pairs:
-            envelope = EnvelopeId(pair.envelope)
-            held = {member: row.hop.text for row in self._memory.held(envelope) for member in row.recipients}
-            for text in pair.recipients:
-                member = MemberCode(text)
-                handed = None if member in held else self._memory.handed_on(envelope, member)
-                if member in held:
-                    yield Known(envelope, member, Fate.HELD, held[member], 0)
-                elif handed is not None:
-                    yield Known(envelope, member, Fate.PASSED, handed.hop, handed.at)
-                else:
-                    yield Known(envelope, member, Fate.UNKNOWN, "", 0)
 
     def _bounce(self, envelope: EnvelopeId, member: MemberCode, reason: Reason, wall: WallMs) -> Bounce:
         self._refuse(reason)

@@ -1,7 +1,7 @@
 """Route events to the parts of a hub; the hub's own rules are theirs.
 
-Admission says who speaks, the desk holds directory and keycards, the carriage holds envelopes. This machine
-lives the sessions and carries words between them. It touches nothing: no socket, clock, disk or randomness
+Admission says who speaks, the desk holds directory and keycards, the carriage holds envelopes and answers what is
+asked of them. This machine lives the sessions and carries words between them. It touches nothing: no socket, clock, disk or randomness
 but what it is given. docs/protocol.md 9.
 """
 
@@ -14,6 +14,7 @@ from i247_hub.admission import Caller, caller_of
 from i247_hub.carriage import Carriage
 from i247_hub.connections import Connection, Connections
 from i247_hub.desk import Desk, dialled
+from i247_hub.questions import Questions
 from i247_hub.records import DropExpired, HubMemory
 from i247_hub.returns import Returns
 from i247_keys.identity import Identity
@@ -35,6 +36,7 @@ from i247_protocol.frames import (
     Reset,
     Returned,
     Role,
+    Told,
     parse_frame,
 )
 from i247_protocol.limits import CLONE_ALARM_MS, MINUTE_TICKS, STORE_BYTES_MAX, TICK_MS, WINDOW_BYTES, WINDOW_MESSAGES
@@ -78,6 +80,7 @@ class HubMachine:
         self._carriage = Carriage(
             self._desk, self.connections, memory, self.counters, Returns(me, identity), store_bytes_max
         )
+        self._questions = Questions(self.connections, memory)
         self._entropy = entropy
         self._tick = MonoMs(0)
         self._ticks = 0
@@ -211,7 +214,9 @@ class HubMachine:
             case Busy():
                 self._carriage.busy(connection, frame, now)
             case Ask():
-                yield from self._carriage.ask(connection, frame)
+                yield from self._questions.ask(connection, frame)
+            case Told():
+                yield from self._questions.told(connection, frame)
             case Credit():
                 connection.session.allow(frame)
                 yield from self._carriage.deliver(connection, now)

@@ -28,7 +28,11 @@ class Bent(Protocol):
     """Bends what a machine takes and wants done: how planted bugs are made."""
 
     def __call__(
-        self, program: Program, event: Any, now: Now, handle: Callable[..., Iterable[Effect]]
+        self,
+        program: Program,
+        event: Any,  # noqa: ANN401  hubs and nodes have different ones
+        now: Now,
+        handle: Callable[..., Iterable[Effect]],
     ) -> Iterable[Effect]:
         """Return the effects of an event, which `handle(event, now)` gives when nothing is bent."""
         ...

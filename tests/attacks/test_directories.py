@@ -87,7 +87,7 @@ def strangers(world: World) -> bytes:
 
 
 def unjustified(world: World) -> bytes:
-    """The keyholders alone put another identity key into a member's row."""
+    """Let the keyholders alone put another identity key into a member's row."""
     ready(world)
     return world.repository.file(world.repository.with_row("BR", identity=key("thief").public))
 
@@ -262,7 +262,7 @@ def test_no_more_are_parked_than_fit_and_the_others_come_later(world: World) -> 
     voice = world.member_voice("lyon", "FR")
     pen = Pen(world)
     more = PARKED_PER_LINK_MAX + 20
-    for begin in range(0, more, 28):
+    for _ in range(0, more, 28):
         batch = [pen.sealed("FR", "SG", dir=(2, b"")) for _ in range(28)]
         voice.say(Put(voice.session, tuple(batch)))
     world.run(1_000)

@@ -158,7 +158,7 @@ def clone(world: World, code: str) -> None:
     """Start a second node of a member, with a store of its own, on the same wires."""
     copy = "clone"
     world.identities[copy] = code
-    world.link_keys[copy] = world._link_key(code)
+    world.link_keys[copy] = world._link_key(code)  # noqa: SLF001  a copy has all that its original has
     store = NodeStore(":memory:")
     world.stores[copy] = store
     machine = NodeMachine(
@@ -166,7 +166,7 @@ def clone(world: World, code: str) -> None:
         key(code),
         world.trust,
         store,
-        world._entropy(copy),
+        world._entropy(copy),  # noqa: SLF001  as above
         registers=Registers(),
         policy=Policy(frozenset(), {}),
         incarnation=2,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import fields, is_dataclass
 
 import pytest
 from tests.attacks.forgery import HOUR_MS, Pen, check_house, entries_of, refused
@@ -12,8 +11,9 @@ from tests.world import World
 from i247_hub.records import Held
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
-from i247_protocol.frames import Busy, Custody, Parcel, Put, Returned
-from i247_protocol.names import MINUTE_MS
+from i247_protocol.digests import envelope_id
+from i247_protocol.frames import Busy, Parcel, Put
+from i247_protocol.names import MINUTE_MS, EnvelopeId
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
@@ -24,7 +24,7 @@ PARCEL = 720
 
 
 def crowded(seed: int, room: int = ROOM) -> World:
-    """A small hub, and Brazil away."""
+    """Return a world with a small hub, and Brazil away."""
     world = World(seed, store_bytes_max=room)
     world.start_all()
     world.stop("BR")
@@ -264,7 +264,7 @@ def test_a_body_for_many_is_stored_once() -> None:
     world.run(500)
     world.publish("XP", NOTICE)
     world.run(2_000)
-    (held,) = {row.envelope for row in (world.hub_store("lyon").held(e) for e in envelopes(world)) for row in row}
+    (held,) = {row.envelope for one in envelopes(world) for row in world.hub_store("lyon").held(one)}
     rows = world.hub_store("lyon").held(held)
     assert len(rows) == 3
     size = len(parcels(world)[0].header) + len(parcels(world)[0].body)
@@ -276,13 +276,5 @@ def parcels(world: World) -> list[Parcel]:
     return [parcel for frame in frames for parcel in frame.parcels if parcel.wraps]
 
 
-def envelopes(world: World):  # type: ignore[no-untyped-def]
-    from i247_protocol.digests import envelope_id
-
+def envelopes(world: World) -> list[EnvelopeId]:
     return [envelope_id(parcel.header, parcel.body) for parcel in parcels(world)]
-
-
-assert fields
-assert is_dataclass
-assert Custody
-assert Returned

@@ -1,8 +1,8 @@
 """Route events to the parts of a hub; the hub's own rules are theirs.
 
-Admission says who speaks, the desk holds directory and keycards, the carriage holds envelopes and answers what is
-asked of them. This machine lives the sessions and carries words between them. It touches nothing: no socket, clock, disk or randomness
-but what it is given. docs/protocol.md 9.
+Admission says who speaks, the desk holds directory and keycards, the carriage holds envelopes, and what is
+asked about them is answered. This machine lives the sessions and carries words between the parts. It touches
+nothing: no socket, clock, disk or randomness but what it is given. docs/protocol.md 9.
 """
 
 from __future__ import annotations

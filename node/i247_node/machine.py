@@ -8,6 +8,7 @@ nothing: no socket, clock, disk or randomness but what it is given. docs/archite
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from i247_keys.identity import Identity
 from i247_keys.returned import verify_bounce
@@ -313,6 +314,10 @@ class NodeMachine:
         yield from self._desk.time_passed(now)
         yield from self._outbox.expire(now)
         self._outbox.look_for_keys(now)
+        if self._ticks % DOUBT_TICKS == 0 and self._links.clock_is_doubtful:
+            # Offsets are read in greetings alone, so a clock that was set right, here or there, would stay doubtful.
+            for link in self._links:
+                yield from self._begin(link.id, now)
         for link in self._links:
             yield from self._look_after(link, now)
         for lane in Lane:
@@ -354,3 +359,6 @@ class NodeMachine:
 
     def _refuse(self, reason: Reason) -> None:
         self.counters.add(f"refused.{reason.value}")
+
+
+DOUBT_TICKS: Final = 15

@@ -159,7 +159,7 @@ def run_many(
         marks.update(result.marks)
     never = sorted(word for word in SOMETIMES.values() if not marks[word])
     broken = [result.seed for result in results if result.verdict is Verdict.BROKEN]
-    _write(json_path, {"seeds": {r.seed: (r.verdict.value, r.trace) for r in results}, "marks": dict(marks)})
+    _write(json_path, {"seeds": {str(r.seed): (r.verdict.value, r.trace) for r in results}, "marks": dict(marks)})
     click.echo(f"{len(results)} of {len(seeds)} seeds run, {len(broken)} broken: {broken}" if broken else
                f"{len(results)} of {len(seeds)} seeds run, every promise held")  # fmt: skip
     if never:

@@ -66,6 +66,7 @@ class PlainNodeMemory:
         self._withheld: OrderedRows[int, int] = OrderedRows()
         self._owed: OrderedRows[int, int] = OrderedRows()
         self._open: dict[bytes, int] = {}
+        self._numbers: dict[bytes, int] = {}
         self._notices: dict[tuple[str, str], KeepNotice] = {}
         self._quarantine: dict[str, deque[Quarantine]] = {}
         self._sequences: dict[tuple[MemberCode, Priority], KeepSequence] = {}
@@ -273,10 +274,11 @@ class PlainNodeMemory:
             self.undoing.note(table.put, n, n)
 
     def _converse(self, record: KeepConversation) -> None:
-        first = self.conversations.get(record.conv) is None
         self.undoing.put(self.conversations, record.conv, record)
-        if record.state in OPEN and first:
-            self.undoing.put(self._open, record.conv, len(self.conversations))
+        if record.state in OPEN and record.conv not in self._open:
+            # By its first appearance; a number that a crash took back is not given to another.
+            n = self._numbers.setdefault(record.conv, len(self._numbers))
+            self.undoing.put(self._open, record.conv, n)
         elif record.state not in OPEN:
             self.undoing.pop(self._open, record.conv)
 

@@ -30,7 +30,7 @@ class Bent(Protocol):
     def __call__(
         self,
         program: Program,
-        event: Any,  # noqa: ANN401  hubs and nodes have different ones
+        event: Any,  # noqa: ANN401  each machine has its own events
         now: Now,
         handle: Callable[..., Iterable[Effect]],
     ) -> Iterable[Effect]:

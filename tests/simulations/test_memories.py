@@ -75,7 +75,7 @@ def hub_answers(store: HubStore | PlainHubMemory) -> object:
     return (
         store.last_seq(),
         store.used_bytes(),
-        sorted(store.backlog()),
+        sorted(store.backlog(), key=repr),
         [list(store.page(hop, prio, after, 5)) for hop in HOPS for prio in Priority for after in (0, 7)],
         [list(store.held(envelope(n))) for n in range(24)],
         list(store.expired(Minutes(EXP + DAY), 1_000)),

@@ -215,7 +215,7 @@ class HubMachine:
                 self._carriage.busy(connection, frame, now)
             case Ask():
                 yield from self._questions.ask(connection, frame)
-            case Told():
+            case Told() if connection.caller.role is Role.HUB:
                 yield from self._questions.told(connection, frame)
             case Credit():
                 connection.session.allow(frame)

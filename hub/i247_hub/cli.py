@@ -15,11 +15,12 @@ from typing import Any, Final
 import click
 import msgspec
 
+from i247_edges.checkup import Finding, Grade
 from i247_edges.logs import start_logs
 from i247_edges.terminal import DEGRADED, FAILED, OK, Commands, emit, json_option, plain, table, when
 from i247_hub.config import CONFIG_FILE, find_config, first_config, parse_endpoint, read_config
 from i247_hub.daemon import run_hub
-from i247_hub.preparation import Finding, Grade, findings
+from i247_hub.preparation import findings
 from i247_hub.status import Snapshot, ask
 from i247_keys import key_folder as files
 from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_from_file

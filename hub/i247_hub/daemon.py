@@ -23,10 +23,12 @@ from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_syst
 from i247_hub import metrics, status
 from i247_hub.config import HubConfig
 from i247_hub.machine import HubMachine
-from i247_hub.preparation import Publics, believe, open_store, read_network_file, require_listed, unlock
+from i247_hub.preparation import believe, open_store, require_listed
 from i247_hub.sockets import HubSockets
 from i247_hub.status import Mailbox, Snapshot, Window
 from i247_hub.store import HubStore
+from i247_keys.grounds import read_network_file
+from i247_keys.own_keys import Publics, unlock
 from i247_protocol.errors import WorldFault
 from i247_protocol.frames import Role
 from i247_protocol.limits import EVENTS_IN_TURN_MAX
@@ -214,7 +216,7 @@ class Hub:
             started=self._started,
             taken=now.wall,
             endpoints=self._sockets.endpoints,
-            is_listed=self._publics.are_listed(directory, self._config.name),
+            is_listed=self._publics.are_those_of(directory.hub(self._config.name)),
             roster=directory.version,
             roster_expires=directory.roster.exp,
             pulse_expires=None if trust.pulse is None else trust.pulse.exp,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from i247_edges.clock import read_clocks
+from i247_keys.own_keys import Secrets
 from i247_node.caretaker import Caretaker, Log
 from i247_node.commands import LookUp
 from i247_node.config import NodeConfig
@@ -21,7 +22,7 @@ from i247_node.directory_watch import DirectoryWatch
 from i247_node.engine import Engine
 from i247_node.incarnation import IncarnationKeeper, find_incarnation
 from i247_node.machine import NodeMachine
-from i247_node.preparation import Secrets, believe, close_registers, open_registers, open_store, require_listed
+from i247_node.preparation import believe, close_registers, open_registers, open_store, require_listed
 from i247_node.registers import Registers
 from i247_node.sockets import NodeSockets
 from i247_node.store import NodeStore

@@ -12,12 +12,13 @@ import signal
 import structlog
 
 from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_systemd
+from i247_keys.own_keys import unlock
 from i247_node.assembly import Assembly, assembled
 from i247_node.commands import LookUp, LookupFinished
 from i247_node.config import NodeConfig, read_config
 from i247_node.interface.server import InterfaceThread
 from i247_node.lookups import Lookups
-from i247_node.preparation import open_registers, unlock
+from i247_node.preparation import open_registers
 from i247_node.views import open_views
 from i247_protocol.errors import CallerFault, WorldFault
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from i247_node.preparation import read_network_file
+from i247_keys.grounds import read_network_file
 from i247_protocol.errors import WorldFault
 from i247_protocol.names import MonoMs
 

@@ -30,12 +30,12 @@ import structlog
 import zmq
 
 from i247_edges.logs import withhold
+from i247_keys.own_keys import unlock
 from i247_node.assembly import Assembly, assembled
 from i247_node.caretaker import Log
 from i247_node.commands import Command, LookUp, LookupFinished, NodeStatus, ReportStatus
 from i247_node.config import NodeConfig, read_config
 from i247_node.engine import Answer, Subscriber
-from i247_node.preparation import unlock
 from i247_node.registers import Finding, Registers
 from i247_node.sockets import NodeSockets
 from i247_node.views import Views

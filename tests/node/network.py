@@ -20,12 +20,12 @@ from i247_keys import ceremony_files as files
 from i247_keys import key_folder
 from i247_keys.identity import Identity
 from i247_keys.keyfile import LEAST, passphrase_from_file, read_keyfile
+from i247_keys.own_keys import unlock
 from i247_node.assembly import Assembly, assembled
 from i247_node.caretaker import Log
 from i247_node.client import Bureau
 from i247_node.config import NodeConfig, first_config, read_config
 from i247_node.interface.server import InterfaceThread
-from i247_node.preparation import unlock
 from i247_node.registers import Kind
 from i247_node.registers_sqlite import import_csv
 from i247_node.views import open_views

@@ -8,11 +8,12 @@ from typing import Final
 
 import click
 
+from i247_edges.checkup import Finding, Grade
 from i247_edges.logs import Form, start_logs
 from i247_edges.terminal import DEGRADED, FAILED, OK, emit, json_option, table
 from i247_keys import key_folder as files
 from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, passphrase_from_file
-from i247_node.checkup import Finding, Grade, findings
+from i247_node.checkup import findings
 from i247_node.cli.options import config_at, config_option, examples
 from i247_node.config import CONFIG_FILE, first_config, read_config
 from i247_node.daemon import run_node

@@ -37,6 +37,7 @@ from i247_protocol.machine import (
     Admit,
     Dial,
     DirectoryGiven,
+    Effect,
     FrameArrived,
     LinkId,
     LinkLost,
@@ -85,6 +86,15 @@ class Program:
         self.store = store
         self.pump: Pump[object] = Pump(machine, store, Wire(world, name), lambda news: world.told(self, news))  # type: ignore[arg-type]
         self.news: list[object] = []
+        self.due: int | None = None  # asked after each turn alone, since nothing else moves it
+
+    def begin(self, effects: Iterable[Effect]) -> None:
+        self.pump.perform(effects)
+        self.due = self.pump.next_deadline()
+
+    def turn(self, events: Iterable[object], now: Now) -> None:
+        self.pump.turn(events, now)
+        self.due = self.pump.next_deadline()
 
 
 class Voice:
@@ -434,16 +444,14 @@ class World:
             elif isinstance(event, FrameArrived):
                 self._overheard(name, event)
         for name, program in list(self.programs.items()):
-            deadline = program.pump.next_deadline()
-            if name in arrived or (deadline is not None and deadline <= self.mono):
+            if name in arrived or (program.due is not None and program.due <= self.mono):
                 self._turn(program, arrived.get(name, []))
 
     def _next_event(self) -> int | None:
         return self._heap[0][0] if self._heap else None
 
     def _next_deadline(self) -> int | None:
-        deadlines = [program.pump.next_deadline() for program in self.programs.values()]
-        return min((at for at in deadlines if at is not None), default=None)
+        return min((program.due for program in self.programs.values() if program.due is not None), default=None)
 
     # The wire.
 
@@ -529,10 +537,10 @@ class World:
 
     def _run_first(self, name: str, machine: HubMachine | NodeMachine, store: HubStore | NodeStore) -> None:
         program = self.programs[name] = Program(name, machine, store, self)
-        program.pump.perform(machine.start(self.now))
+        program.begin(machine.start(self.now))
 
     def _turn(self, program: Program, events: Iterable[object]) -> None:
-        program.pump.turn(events, self.now)
+        program.turn(events, self.now)
 
     def _entropy(self, name: str) -> Callable[[int], bytes]:
         return entropy(self.seed, f"{name}/{next(self._starts)}")

@@ -40,7 +40,7 @@ def give(world: World, name: str, data: bytes) -> dict[str, int]:
     counters = world.programs[name].machine.counters
     before = counters.snapshot()
     program = world.programs[name]
-    program.pump.turn([DirectoryGiven(data)], world.now)
+    program.turn([DirectoryGiven(data)], world.now)
     return {
         counter: total - before.get(counter, 0)
         for counter, total in counters.snapshot().items()

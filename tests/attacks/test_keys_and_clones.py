@@ -172,7 +172,7 @@ def clone(world: World, code: str) -> None:
         incarnation=2,
     )
     program = world.programs[copy] = Program(copy, machine, store, world)
-    program.pump.perform(machine.start(world.now))
+    program.begin(machine.start(world.now))
 
 
 def test_a_clone_is_noticed_at_the_hub_and_at_both_nodes() -> None:

@@ -36,6 +36,7 @@ from i247_protocol.frames import (
 )
 from i247_protocol.machine import LinkId
 from i247_protocol.names import EnvelopeId, HubName, MemberCode, SessionId
+from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
@@ -153,6 +154,40 @@ def test_custody_by_a_hub_that_keeps_nothing_and_then_is_replaced(world: World) 
     world.run(20 * 60_000)
     assert {state_of(world, n) for n in range(1, 6)} == {DeliveryState.DELIVERED}
     assert len(entries_of(world, "SG")) == 5
+
+
+def test_custody_for_some_of_a_rows_recipients(world: World) -> None:
+    """The next hub takes a notice for one member and says nothing of the other; then both hubs start anew."""
+    homes = {"FR": ("singapore",), "SG": ("singapore",), "BR": ("lyon",), "XP": ("lyon",)}
+    made = World(36, homes=homes)
+    made.start_all(but=["singapore"])
+
+    def half(voice: Voice, owner: str, frame: Frame) -> None:
+        if isinstance(frame, Put) and owner == "lyon":
+            pairs = tuple(Pair(envelope_id(one.header, one.body), ("SG",)) for one in frame.parcels)
+            voice.say(Custody(voice.session, pairs, None))
+
+    made.start_hub("singapore")
+    made.run(3_000)  # for the keycards
+    made.stop("singapore")
+    made.pretend("singapore", half)
+    made.run(3_000)
+    made.publish("XP", NOTICE, ("FR", "SG"))
+    made.run(3_000)
+    waiting = {place: rows for place, _, rows, _ in made.hub("lyon").waiting()}
+    assert waiting == {"singapore": 1}
+    assert made.hub_store("lyon").used_bytes() > 0, "France's part is still held"
+    made.stop("singapore")
+    made.start_hub("singapore")
+    made.run(5_000)
+    assert len(entries_of(made, "FR")) == 1
+    made.run(120_000)
+    assert len(entries_of(made, "SG")) == 1, "asked for, found unknown, sent again"
+
+
+NOTICE = Notice(
+    colour=Colour.RED, event=Event.PUBLISHED, number="R-1", text="t", title="t", valid_until=2**41, version=1
+)
 
 
 # --- words of return ---
@@ -289,6 +324,28 @@ def test_told_that_it_is_unknown_though_it_is_held(world: World) -> None:
     assert refused(world, "SG") == {Reason.DUPLICATE.value: 3}
 
 
+def test_told_by_a_hub_that_nobody_asked() -> None:
+    """Lyon asks Singapore for France; what Buenos Aires says to that does not reach France."""
+    world = World(37, hubs=("buenos-aires", "lyon", "singapore"))
+    world.start_all(but=["buenos-aires"])
+    world.stop("SG")
+    world.write("FR", "SG", "s", "t")
+    world.run(2_000)
+    stranger = world.voice("lyon", "buenos-aires")
+    stranger.greet(Role.HUB)
+    world.deaf = lambda sender, receiver, data: sender == "singapore" and isinstance(parse_frame(data), Told)
+    lie = Known(envelope_of(world), "SG", Fate.UNKNOWN, "", 0)
+    for _ in range(600):
+        world.run(100)
+        stranger.say(Told(stranger.session, (lie,)))
+    assert world.total("FR", "asked") >= 2
+    assert world.total("FR", "sent-again") == 0
+    world.deaf = None
+    world.start_node("SG")
+    world.run(30_000)
+    assert len(entries_of(world, "SG")) == 1
+
+
 # --- keeping back, reordering, repeating ---
 
 
@@ -337,6 +394,17 @@ def test_a_wrong_session(world: World) -> None:
     world.run(500)
     assert entries_of(world, "SG") == []
     assert refused(world, "SG") == {Reason.UNKNOWN_SESSION.value: 2}
+
+
+def test_a_frame_under_another_key_than_the_hubs(world: World) -> None:
+    """Whoever comes to sit at the far end of a link without the key that the roster names for it."""
+    before = world.session("SG", "singapore", Lane.EXPRESS)
+    world.link_keys["singapore"] = b"a thief's key".ljust(32)
+    parcel = Pen(world).sealed("FR", "SG")
+    world.inject("singapore", "SG", Lane.EXPRESS, encode_frame(Put(before, (parcel,))))
+    world.run(500)
+    assert entries_of(world, "SG") == []
+    assert refused(world, "SG") == {Reason.STRANGER.value: 1}
 
 
 def test_a_greeting_that_answers_none(world: World) -> None:

@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 from tests.keys.repository import Repository, key
+from tests.world import entropy
 
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
 from i247_hub.records import Hop
@@ -24,8 +25,7 @@ HOMES = {"AA": ("lyon",), "BB": ("singapore",), "CC": ("singapore",), "DD": ("ly
 REPOSITORY = Repository(hubs=("lyon", "singapore"), homes=HOMES)
 REPOSITORY.publish(suspend=("DD",))
 WALL = WallMs(REPOSITORY.wall + 5_000)
-COUNTER = count(1)
-KEYRING = Keyring().renewed(WALL, lambda n: bytes([next(COUNTER)]) * n)
+KEYRING = Keyring().renewed(WALL, entropy(1, "keyring"))
 LIVE = KEYRING.keys[0].kid
 DEAD = KeyId(b"deadkey!")
 

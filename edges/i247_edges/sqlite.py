@@ -56,7 +56,7 @@ def open_database(
         _write_log_anew(f"{path}-wal", vfs)
         connection = _connect(path, _WRITING, vfs)
         return Database(connection, lock, pages).prepare(layout, cache_kib, secure_delete)
-    except BaseException:
+    except BaseException:  # whatever it is, also Ctrl-C: the lock must not outlive the attempt
         _abandon(connection)
         os.close(lock)
         raise
@@ -74,7 +74,7 @@ def open_reading(path: str, layout: Layout, *, vfs: str | None = None) -> Readin
     except apsw.Error as error:
         _abandon(connection)
         raise _fault("opening the store", error) from error
-    except BaseException:
+    except BaseException:  # as above, for the file
         _abandon(connection)
         raise
     return Reading(connection)

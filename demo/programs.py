@@ -50,6 +50,7 @@ class Programs:
         self.logs = folder / "logs"
         self.logs.mkdir()
         self._daemons: list[Daemon] = []
+        self._commands: list[subprocess.Popen[str]] = []
         # No signal interrupts this thread, so whatever it has begun is in the list.
         self._starter = ThreadPoolExecutor(1)
 
@@ -61,20 +62,14 @@ class Programs:
     def run(self, *words: str | Path, text: str = "", codes: Container[int] = (0,)) -> str:
         """Run one to its end with `text` as its input, and return what it printed; raise DemoFailed when it fails."""
         typed = [str(word) for word in words]
-        ended = subprocess.run(
-            [program(typed[0]), *typed[1:]],
-            cwd=self.folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        if ended.returncode not in codes:
-            said = ended.stderr.strip() or ended.stdout.strip() or "it said nothing"
-            error = f"`{' '.join(typed)}` ended with {ended.returncode}:\n{said}"
+        command = self._starter.submit(self._begin, typed).result()
+        output, complaint = command.communicate(text, COMMAND_S)
+        self._commands.remove(command)
+        if command.returncode not in codes:
+            said = complaint.strip() or output.strip() or "it said nothing"
+            error = f"`{' '.join(typed)}` ended with {command.returncode}:\n{said}"
             raise DemoFailed(error, HINT_RUN, self.log_files())
-        return ended.stdout
+        return output
 
     def run_together(self, *commands: tuple[str | Path, ...]) -> None:
         """Run several at once, each to its end."""
@@ -116,7 +111,22 @@ class Programs:
     def stop_all(self) -> None:
         """End whatever was started; nothing can be started any more."""
         self._starter.shutdown()
+        for command in self._commands:
+            command.kill()
+            command.wait()
         self.stop(*self.daemons)
+
+    def _begin(self, words: list[str]) -> subprocess.Popen[str]:
+        command = subprocess.Popen(
+            [program(words[0]), *words[1:]],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._commands.append(command)
+        return command
 
     def _start(self, name: str, words: list[str]) -> Daemon:
         log = self.logs / f"{name}.log"

@@ -3,11 +3,13 @@
 Canonical msgpack: string keys only, sorted by their UTF-8 bytes and unique; integers, strings and lengths
 in their shortest form; no floats, no extension types; at most `DEPTH_MAX` levels. Whatever does not
 re-encode to the very same bytes is refused, so a signature or a hash covers one meaning. Sizes are
-checked before the first byte is read. docs/protocol.md 3.
+checked before the first byte is read. Two decoders share the work: a typed one for what is right, and a
+plain one that finds out what is wrong with the rest. docs/protocol.md 3.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 import msgpack
@@ -22,8 +24,7 @@ T = TypeVar("T")
 
 def encode(value: object) -> bytes:
     """Return the canonical bytes of a struct, or of a value made of dict, list, str, bytes, int, bool and None."""
-    plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="sorted")
-    return msgpack.packb(plain, use_bin_type=True)
+    return _ENCODER.encode(value)
 
 
 def decode(data: bytes, *, bytes_max: int) -> Any:  # noqa: ANN401  the shape is the caller's next question
@@ -55,8 +56,22 @@ def decode(data: bytes, *, bytes_max: int) -> Any:  # noqa: ANN401  the shape is
 
 def decode_as(kind: type[T], data: bytes, *, bytes_max: int) -> T:
     """Return `data` as a `kind`; raise PeerFault when it is not canonical or not of that shape."""
-    value: T = shape(kind, decode(data, bytes_max=bytes_max))
+    value: T = decode_as_any(kind, data, bytes_max=bytes_max)
     return value
+
+
+def decode_as_any(kind: Any, data: bytes, *, bytes_max: int) -> Any:  # noqa: ANN401  unions are no `type`
+    """Return `data` as one of the kinds of a union; raise PeerFault as `decode_as` does."""
+    if len(data) > bytes_max:
+        raise PeerFault(Reason.TOO_LARGE)
+    try:
+        value = _decoder(kind).decode(data)
+        # A typed value has no room for what is not canonical, so its own bytes are the one right form.
+        if _ENCODER.encode(value) == data:
+            return value
+    except (*_DECODER_ERRORS, PeerFault):
+        pass
+    return shape(kind, decode(data, bytes_max=bytes_max))
 
 
 def shape(kind: Any, value: object) -> Any:  # noqa: ANN401  unions are no `type`, so the callers annotate
@@ -66,6 +81,11 @@ def shape(kind: Any, value: object) -> Any:  # noqa: ANN401  unions are no `type
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except (msgspec.ValidationError, PeerFault):
         raise PeerFault(Reason.MALFORMED) from None
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:  # noqa: ANN401
+    return msgspec.msgpack.Decoder(kind)
 
 
 def _require_canonical(value: object, depth: int) -> None:
@@ -93,5 +113,6 @@ def _require_canonical(value: object, depth: int) -> None:
             _require_canonical(item, depth - 1)
 
 
+_ENCODER: Final = msgspec.msgpack.Encoder(order="sorted")
 _LEAVES: Final = frozenset({int, str, bytes, bool, type(None)})
 _DECODER_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)

@@ -193,7 +193,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 def parse_frame(data: bytes) -> Frame:
     """Return the frame in `data`; raise PeerFault when it breaks a rule."""
-    frame: Frame = codec.shape(Frame, codec.decode(data, bytes_max=FRAME_BYTES_MAX))
+    frame: Frame = codec.decode_as_any(Frame, data, bytes_max=FRAME_BYTES_MAX)
     if len(frame.session) != SESSION_BYTES or not _within_bounds(frame):
         raise PeerFault(Reason.MALFORMED)
     return frame

@@ -48,6 +48,12 @@ def test_what_is_encoded_is_decoded(value: Any) -> None:
     assert same(codec.decode(codec.encode(value), bytes_max=2**20), value)
 
 
+@given(VALUES)
+def test_the_bytes_are_those_of_msgpacks_own_library(value: Any) -> None:
+    plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="sorted")
+    assert codec.encode(value) == msgpack.packb(plain, use_bin_type=True)
+
+
 @given(st.dictionaries(st.text(), LEAVES, max_size=8))
 def test_the_order_of_a_dict_changes_nothing(value: dict[str, Any]) -> None:
     assert codec.encode(dict(reversed(value.items()))) == codec.encode(value)
@@ -168,6 +174,36 @@ def test_any_value_is_of_a_shape_in_one_way_or_a_peers_fault(value: dict[str, An
     except PeerFault:
         return
     assert codec.encode(shaped) == data
+
+
+class Nest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    many: tuple[tuple[str, bytes], ...]
+
+
+@pytest.mark.parametrize("length", [b"\xdd\xff\xff\xff\xff", b"\xdd\x01\x00\x00\x00"])
+def test_a_promised_length_is_not_believed_of_a_shape(length: bytes) -> None:
+    with pytest.raises(PeerFault) as fault:
+        codec.decode_as(Nest, b"\x81\xa4many" + length + b"\x92\xa1a\xc4\x01b" * 20, bytes_max=4096)
+    assert fault.value.reason is Reason.MALFORMED
+
+
+@given(st.lists(st.tuples(st.text(), st.binary()), max_size=4), st.integers(0, 40), st.integers(0, 255))
+def test_a_shape_in_bytes_is_taken_just_when_the_plain_decoder_takes_them(
+    many: list[tuple[str, bytes]], place: int, other: int
+) -> None:
+    data = bytearray(codec.encode(Nest(tuple(many))))
+    data[place % len(data)] = other
+    plain: object
+    try:
+        plain = codec.shape(Nest, codec.decode(bytes(data), bytes_max=4096))
+    except PeerFault as fault:
+        plain = fault.reason
+    typed: object
+    try:
+        typed = codec.decode_as(Nest, bytes(data), bytes_max=4096)
+    except PeerFault as fault:
+        typed = fault.reason
+    assert typed == plain
 
 
 def test_a_fault_says_nothing_of_the_value() -> None:

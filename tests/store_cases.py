@@ -63,7 +63,9 @@ def envelope(n: int) -> EnvelopeId:
 def held(seq: int, n: int, hop: hub.Hop, to: tuple[MemberCode, ...], *, wraps: bool = False) -> hub.Held:
     sealed = tuple((member, b"k" * 8, digest("wrap", n, member)) for member in to) if wraps else ()
     body = digest("body", n) * (1 + 200 * (n % 5 == 4))
-    return hub.Held(seq, hop, envelope(n), to, Priority(n % 4), EXP, 1, "FR", digest("header", n), body, sealed)
+    header = digest("header", n)
+    size = hub.size_of(header, body, sealed)
+    return hub.Held(seq, hop, envelope(n), to, Priority(n % 4), EXP, 1, "FR", header, body, sealed, size)
 
 
 def bounce(n: int, to: MemberCode = DE) -> Bounce:

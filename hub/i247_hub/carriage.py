@@ -7,13 +7,14 @@ the two and the store, and says for each of them, exactly once, what became of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
 from i247_hub.desk import Desk
 from i247_hub.mailbox import Mailbox
-from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle
+from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
 from i247_hub.room import Room
 from i247_keys.returned import known_reason, verify_bounce
@@ -125,7 +126,7 @@ class Carriage:
 
     def put(self, connection: Connection, put: Put, now: Now) -> Iterator[Effect]:
         """Take what can be taken, and say for each envelope what becomes of it."""
-        touched: dict[tuple[Hop, Lane], Mailbox] = {}
+        touched: dict[tuple[Hop, Lane], _Touched] = {}
         kept: list[Pair] = []
         refused: dict[Reason, list[Pair]] = {}
         around = self._surroundings(now)
@@ -138,10 +139,9 @@ class Carriage:
                 self._refuse(verdict.busy)
                 refused.setdefault(verdict.busy, []).append(Pair(verdict.envelope, verdict.targets))
                 continue
-            yield from self._hold(verdict, touched)
-            covered = tuple(member for row in verdict.rows for member in row.recipients)
-            if covered:
-                kept.append(Pair(verdict.envelope, covered))
+            if verdict.rows:
+                yield from self._hold(verdict, touched)
+                kept.append(Pair(verdict.envelope, verdict.covered))
             if verdict.returned:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
@@ -153,10 +153,10 @@ class Carriage:
         credit = connection.session.grant()
         if credit is not None:
             yield Claim(connection.link, credit)
-        for mailbox in touched.values():
-            yield from self._deliver(mailbox, now)
+        for one in touched.values():
+            yield from self._deliver(one.mailbox, now)
 
-    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], Mailbox]) -> Iterator[Effect]:
+    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], _Touched]) -> Iterator[Effect]:
         rows = self._not_held_yet(verdict)
         if not rows:
             return
@@ -164,10 +164,12 @@ class Carriage:
         self._counters.add("held")
         for row in rows:
             self._room.taken(row.size)
-            lane = lane_of(row.prio)
-            mailbox = self._mailbox(row.hop, lane)
-            touched[row.hop, lane] = mailbox
-            mailbox.add(row, connected=self._connections.outward(row.hop.text, lane) is not None)
+            hop, lane = place = (row.hop, lane_of(row.prio))
+            one = touched.get(place)
+            if one is None:
+                connected = self._connections.outward(hop.text, lane) is not None
+                one = touched[place] = _Touched(self._mailbox(hop, lane), connected)
+            one.mailbox.add(row, connected=one.connected)
 
     def _not_held_yet(self, verdict: Verdict) -> tuple[Held, ...]:
         """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
@@ -180,7 +182,8 @@ class Carriage:
             left = tuple(member for member in row.recipients if member not in already)
             if left:
                 wraps = tuple(wrap for wrap in row.wraps if wrap[0] in left)
-                fresh.append(row._replace(recipients=left, wraps=wraps))
+                size = size_of(row.header, row.body, wraps)
+                fresh.append(row._replace(recipients=left, wraps=wraps, size=size))
         if len(fresh) < len(verdict.rows):
             self._counters.add("held-again")
         return tuple(fresh)
@@ -241,10 +244,10 @@ class Carriage:
         mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
         for pair in custody.pairs:
             envelope = EnvelopeId(pair.envelope)
-            settled = list(mailbox.settle(envelope, pair.recipients))
+            settled = mailbox.settle(envelope, pair.recipients)
             if not settled:
                 # Saved rows that a let-go mailbox no longer has in memory, or a word of return.
-                settled = list(self._settle_saved(place, envelope, pair))
+                settled = self._settle_saved(place, envelope, pair)
                 for member in pair.recipients:
                     yield Persist(Settle(place, envelope, MemberCode(member)))
             for row, done in settled:
@@ -255,11 +258,14 @@ class Carriage:
                     self._counters.add("handed-on")
         yield from self._deliver(mailbox, now)
 
-    def _settle_saved(self, place: str, envelope: EnvelopeId, pair: Pair) -> Iterator[tuple[Held, bool]]:
+    def _settle_saved(self, place: str, envelope: EnvelopeId, pair: Pair) -> list[tuple[Held, bool]]:
         named = set(pair.recipients)
-        for row in self._memory.held(envelope):
-            if row.hop.text == place and named.issuperset(row.recipients):
-                yield row, True
+        rows = self._memory.held(envelope)
+        settled = [row for row in rows if row.hop.text == place and named.issuperset(row.recipients)]
+        for row in settled:
+            # It may wait in the other lane, and would be freed once more there.
+            self._mailbox(row.hop, lane_of(row.prio)).drop(row)
+        return [(row, True) for row in settled]
 
     def _forget(self, row: Held) -> Iterator[Effect]:
         self._room.freed(row.size)
@@ -279,9 +285,8 @@ class Carriage:
             for row in rows:
                 members = row.recipients if word.recipient == EVERYBODY else (MemberCode(word.recipient),)
                 mailbox = self._mailbox(row.hop, lane_of(row.prio))
-                for part, done in list(mailbox.settle(envelope, members)) or [
-                    (row, set(row.recipients) <= set(members))
-                ]:
+                settled = mailbox.settle(envelope, members) or [(row, set(row.recipients) <= set(members))]
+                for part, done in settled:
                     if done:
                         yield from self._forget(part)
                     for one in self._for_each(part, word, now):
@@ -338,6 +343,13 @@ class Carriage:
     def _next_seq(self) -> int:
         self._seq += 1
         return self._seq
+
+
+class _Touched(NamedTuple):
+    """A mailbox to which one frame has added, and whether its place is connected."""
+
+    mailbox: Mailbox
+    connected: bool
 
 
 def _hop_to(caller: Caller) -> Hop:

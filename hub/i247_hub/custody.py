@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from i247_hub.records import Held, Hop
+from i247_hub.records import Held, Hop, size_of
 from i247_hub.room import Room
 from i247_hub.routing import next_hop
 from i247_keys.cardfile import CardFile
@@ -38,6 +38,13 @@ class Verdict:
     busy: Reason | None = None
     targets: tuple[MemberCode, ...] = ()
 
+    @property
+    def covered(self) -> tuple[MemberCode, ...]:
+        """The recipients that are taken care of."""
+        if len(self.rows) == 1:
+            return self.rows[0].recipients
+        return tuple(member for row in self.rows for member in row.recipients)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -49,6 +56,8 @@ class Surroundings:
     room: Room
     reachable: Container[HubName]
     wall: WallMs
+    places: dict[tuple[MemberCode, KeyId, int], Hop | Reason] = field(default_factory=dict)
+    """What was found out already, by recipient, key and hops: all that a place depends on beside these."""
 
 
 def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[[], int]) -> Verdict:
@@ -65,7 +74,10 @@ def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[
         return verdict
     branches: dict[Hop, list[MemberCode]] = {}
     for member, kid in targets.items():
-        place = _place(member, kid, parcel.hops, around)
+        asked = (member, kid, parcel.hops)
+        place = around.places.get(asked)
+        if place is None:
+            place = around.places[asked] = _place(member, kid, parcel.hops, around)
         if isinstance(place, Reason):
             verdict.returned.append((member, place))
         else:
@@ -76,7 +88,7 @@ def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[
 
 def _read(parcel: Parcel, wall: WallMs) -> tuple[Header, Mapping[MemberCode, KeyId]]:
     """Return the header, and whom this branch of the envelope is for with the key of each."""
-    check_sizes(parcel.envelope)
+    check_sizes(parcel.header, parcel.body, parcel.wraps)
     header = parse_header(parcel.header)
     expires = expiry_wall(header.expires)
     if expires <= wall:
@@ -88,7 +100,7 @@ def _read(parcel: Parcel, wall: WallMs) -> tuple[Header, Mapping[MemberCode, Key
     if header.kid is not None:
         if parcel.wraps:
             raise PeerFault(Reason.MALFORMED)
-        return header, {header.recipients[0]: KeyId(header.kid)}
+        return header, {MemberCode(header.to[0]): KeyId(header.kid)}
     targets = {MemberCode(member): KeyId(kid) for member, kid, sealed in parcel.wraps if is_wrap(kid, sealed)}
     if not targets or len(targets) != len(parcel.wraps) or not targets.keys() <= set(header.to):
         raise PeerFault(Reason.MALFORMED)
@@ -125,6 +137,7 @@ def _rows(
     next_seq: Callable[[], int],
 ) -> Iterator[Held]:
     for hop, members in branches.items():
+        wraps = tuple(wrap for wrap in parcel.wraps if wrap[0] in members) if parcel.wraps else ()
         yield Held(
             seq=next_seq(),
             hop=hop,
@@ -136,5 +149,6 @@ def _rows(
             source=source,
             header=parcel.header,
             body=parcel.body,
-            wraps=tuple(wrap for wrap in parcel.wraps if wrap[0] in members),
+            wraps=wraps,
+            size=size_of(parcel.header, parcel.body, wraps),
         )

@@ -8,7 +8,7 @@ goes first, but never for more than `SHARE` in a row while the other waits. docs
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from i247_hub.records import Held, Hop
@@ -26,6 +26,7 @@ class Mailbox:
         self.lane = lane
         self.paused_until = MonoMs(0)
         self._queues = {prio: _Queue() for prio in LANES[lane]}
+        self._first, self._second = self._queues.values()
         self._on_the_way: dict[EnvelopeId, list[Held]] = {}
         self._aside: list[tuple[MonoMs, Held]] = []
         self._in_a_row = 0
@@ -77,20 +78,18 @@ class Mailbox:
             self._on_the_way.setdefault(row.envelope, []).append(row)
             yield row
 
-    def settle(self, envelope: EnvelopeId, recipients: Iterable[str]) -> Iterator[tuple[Held, bool]]:
-        """Yield each row on the way that covers some of `recipients`, and whether it is done with."""
-        named = set(recipients)
-        rows = self._on_the_way.get(envelope, [])
-        for row in list(rows):
-            if named.isdisjoint(row.recipients):
-                continue
-            rows.remove(row)
-            left = tuple(member for member in row.recipients if member not in named)
-            if left:
-                rows.append(row._replace(recipients=left))
-            yield row._replace(recipients=tuple(m for m in row.recipients if m in named)), not left
+    def settle(self, envelope: EnvelopeId, recipients: tuple[str, ...]) -> list[tuple[Held, bool]]:
+        """Return each row on the way that covers some of `recipients`, and whether it is done with."""
+        rows = self._on_the_way.get(envelope)
+        if rows is None:
+            return []
+        if len(rows) == 1 and rows[0].recipients == recipients:
+            del self._on_the_way[envelope]
+            return [(rows[0], True)]
+        settled = _settle(rows, set(recipients))
         if not rows:
-            self._on_the_way.pop(envelope, None)
+            del self._on_the_way[envelope]
+        return settled
 
     def put_back(self, envelope: EnvelopeId | None = None) -> None:
         """Queue again, at the head and in order, what is on the way: one envelope, or all of it in a new session."""
@@ -143,15 +142,29 @@ class Mailbox:
         return rows
 
     def _next(self) -> _Queue | None:
-        waiting = [queue for queue in self._queues.values() if queue.ready]
-        if not waiting:
-            return None
-        first = waiting[0]
-        if len(waiting) > 1 and self._in_a_row >= SHARE:
+        first, second = self._first, self._second
+        if not (first.ready and second.ready):
             self._in_a_row = 0
-            return waiting[1]
-        self._in_a_row = self._in_a_row + 1 if len(waiting) > 1 else 0
+            return first if first.ready else second if second.ready else None
+        if self._in_a_row >= SHARE:
+            self._in_a_row = 0
+            return second
+        self._in_a_row += 1
         return first
+
+
+def _settle(rows: list[Held], named: set[str]) -> list[tuple[Held, bool]]:
+    """Take what is `named` out of `rows`; return the parts taken, each with whether its row is done with."""
+    settled = []
+    for row in list(rows):
+        if named.isdisjoint(row.recipients):
+            continue
+        rows.remove(row)
+        left = tuple(member for member in row.recipients if member not in named)
+        if left:
+            rows.append(row._replace(recipients=left))
+        settled.append((row._replace(recipients=tuple(m for m in row.recipients if m in named)), not left))
+    return settled
 
 
 class _Queue:

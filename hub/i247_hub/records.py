@@ -7,9 +7,10 @@ nothing above assumes SQLite or one process. docs/protocol.md 9.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Sized
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from i247_protocol.frames import Bounce
 from i247_protocol.names import EnvelopeId, HubName, MemberCode, Minutes, WallMs
@@ -46,29 +47,28 @@ class Held(NamedTuple):
     header: bytes
     body: bytes
     wraps: tuple[tuple[str, bytes, bytes], ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes that count against credit and room."""
-        return len(self.header) + len(self.body) + 100 * len(self.wraps)
+    size: int
+    """Bytes that count against credit and room, those of header and body also where they were left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+def size_of(header: bytes, body: bytes, wraps: Sized) -> int:
+    """Return the bytes for which a row counts."""
+    return len(header) + len(body) + 100 * len(wraps)
+
+
+class Hold(msgspec.Struct, frozen=True):
     """Save one envelope and its rows; the header and body, the same in all of them, are stored once."""
 
     rows: tuple[Held, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """Remove one held row; the body goes with the last row that needs it."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOn:
+class HandedOn(msgspec.Struct, frozen=True):
     """Remember until `exp` that the next place took custody of an envelope for a recipient."""
 
     envelope: EnvelopeId
@@ -78,8 +78,7 @@ class HandedOn:
     exp: Minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Owe:
+class Owe(msgspec.Struct, frozen=True):
     """Save a word of return that `to` (a member's code or a hub's name) must be told; dropped after `exp`."""
 
     to: str
@@ -87,8 +86,7 @@ class Owe:
     exp: Minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """Forget a word of return: `to` has it."""
 
     to: str
@@ -96,23 +94,20 @@ class Settle:
     recipient: MemberCode
 
 
-@dataclass(frozen=True, slots=True)
-class KeepCard:
+class KeepCard(msgspec.Struct, frozen=True):
     """Save the newest keycard of a member, replacing the one before."""
 
     member: MemberCode
     card: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeepDirectory:
+class KeepDirectory(msgspec.Struct, frozen=True):
     """Save the whole directory as this hub believes it."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DropExpired:
+class DropExpired(msgspec.Struct, frozen=True):
     """Remove what expired at or before a minute: handed-on rows and owed words of return."""
 
     minute: Minutes

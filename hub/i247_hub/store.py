@@ -2,8 +2,8 @@
 
 Rows are appended in order of arrival under an integer key; what must be found by an envelope's id has a
 narrow index on the first eight bytes of it (a digest, so hardly two share them) and is compared whole
-afterwards. Bodies lie in a table of their own. Who gave an envelope is written in its row alone, and is
-overwritten when that goes. docs/architecture.md 6.
+afterwards. A body that several rows share lies in a table of its own. Who gave an envelope is written in
+its row alone, and is overwritten when that goes. docs/architecture.md 6.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from i247_edges.day_tables import DayTables
-from i247_edges.sqlite import Layout, open_database
+from i247_edges.sqlite import Layout, Row, open_database
 from i247_hub.records import (
     Backlog,
     DropExpired,
@@ -112,50 +112,19 @@ class HubStore:
         place = self._places.get(hop.text)
         if place is None:
             return []
+        found = self._db.rows(_PAGE, (place * QUEUES + prio, after, rows))
         return [
-            Held(seq, hop, envelope, _members(to), prio, exp, hops, source, header, body, _wraps(wraps))
-            for seq, envelope, to, exp, hops, source, wraps, header, body in self._db.rows(
-                _PAGE, (place * QUEUES + prio, after, rows)
-            )
+            Held(seq, hop, envelope, _members(to), prio, exp, hops, source, header, body, _wraps(wraps), size)
+            for seq, envelope, to, exp, hops, source, wraps, size, header, body in found
         ]
 
     def held(self, envelope: EnvelopeId) -> Sequence[Held]:
         """Return the rows of one envelope, in order; headers and bodies are left empty."""
-        return [
-            Held(
-                seq,
-                _hop(name),
-                envelope,
-                _members(to),
-                Priority(queue % QUEUES),
-                exp,
-                hops,
-                source,
-                b"",
-                b"",
-                _wraps(w),
-            )
-            for seq, name, queue, to, exp, hops, source, w in self._db.rows(_HELD, (_short(envelope), envelope))
-        ]
+        return [_bare(row) for row in self._db.rows(_HELD, (_short(envelope), envelope))]
 
     def expired(self, minute: Minutes, limit: int) -> Sequence[Held]:
         """Return at most `limit` held rows that expired at or before a minute; headers and bodies are left empty."""
-        return [
-            Held(
-                seq,
-                _hop(name),
-                envelope,
-                _members(to),
-                Priority(queue % QUEUES),
-                exp,
-                hops,
-                source,
-                b"",
-                b"",
-                _wraps(w),
-            )
-            for seq, name, queue, envelope, to, exp, hops, source, w in self._db.rows(_EXPIRED, (minute, limit))
-        ]
+        return [_bare(row) for row in self._db.rows(_EXPIRED, (minute, limit))]
 
     def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
         """Return who took this envelope for this recipient, the newest, or None."""
@@ -180,27 +149,26 @@ class HubStore:
     def _hold(self, record: Hold) -> None:
         rows = record.rows
         first = rows[0]
-        alone = len(rows) == 1
-        if not alone and any(row.envelope != first.envelope for row in rows):
-            # A body would be handed out under another's name.
-            raise CallerFault("saving a record", "the rows of one Hold are of one envelope")
-        write = self._db.write
-        write("INSERT INTO bodies VALUES (?, ?, ?)", (first.seq, first.header, first.body))
-        self._used += len(first.header) + len(first.body)
+        shared = len(rows) > 1
+        if shared:
+            if any(row.envelope != first.envelope for row in rows):
+                # A body would be handed out under another's name.
+                raise CallerFault("saving a record", "the rows of one Hold are of one envelope")
+            self._db.write("INSERT INTO bodies VALUES (?, ?, ?)", (first.seq, first.header, first.body))
+            self._used += len(first.header) + len(first.body)
         short = _short(first.envelope)
         for row in rows:
             name = row.hop.text
             place = self._places.get(name) or self._new_place(name)
-            room = 100 * len(row.wraps)
+            room = 100 * len(row.wraps) if shared else row.size
             self._used += room
-            write(
+            self._db.write(
                 _HOLD,
                 (
                     row.seq,
                     place * QUEUES + row.prio,
                     short,
-                    first.seq,
-                    alone,
+                    first.seq if shared else None,
                     row.size,
                     room,
                     row.exp,
@@ -209,6 +177,8 @@ class HubStore:
                     " ".join(row.recipients),
                     row.source,
                     _WRAPS_OUT(row.wraps) if row.wraps else None,
+                    None if shared else row.header,
+                    None if shared else row.body,
                 ),
             )
             self._seq = max(self._seq, row.seq)
@@ -217,10 +187,10 @@ class HubStore:
         gone = self._db.rows(_FORGET, (record.seq,))
         if not gone:
             return
-        body, alone, size, room, short = gone[0]
+        shared, size, room, short = gone[0]
         self._used -= room
-        if alone or not self._db.rows(_SHARERS, (short, body)):
-            self._db.write("DELETE FROM bodies WHERE n = ?", (body,))
+        if shared is not None and not self._db.rows(_SHARERS, (short, shared)):
+            self._db.write("DELETE FROM bodies WHERE n = ?", (shared,))
             self._used -= size - room
 
     def _hand_on(self, record: HandedOn) -> None:
@@ -261,6 +231,12 @@ def _hop(name: str) -> Hop:
     return Hop(MemberCode(name), None) if name.isupper() else Hop(None, HubName(name))
 
 
+def _bare(row: Row) -> Held:
+    seq, name, queue, envelope, to, exp, hops, source, wraps, size = row
+    prio = Priority(queue % QUEUES)
+    return Held(seq, _hop(name), envelope, _members(to), prio, exp, hops, source, b"", b"", _wraps(wraps), size)
+
+
 def _members(text: str) -> tuple[MemberCode, ...]:
     return tuple(map(MemberCode, text.split(" ")))
 
@@ -285,8 +261,7 @@ LAYOUT: Final = Layout(
             seq INTEGER PRIMARY KEY,
             queue INTEGER NOT NULL,      -- places.n * 4 + priority
             short INTEGER NOT NULL,      -- the first 8 bytes of envelope
-            body INTEGER NOT NULL,       -- bodies.n
-            alone INTEGER NOT NULL,      -- whether no other row has this body
+            shared INTEGER,              -- bodies.n, or null for a row that has header and body of its own
             size INTEGER NOT NULL,
             room INTEGER NOT NULL,       -- the part of size that is this row's own
             exp INTEGER NOT NULL,
@@ -294,7 +269,9 @@ LAYOUT: Final = Layout(
             envelope BLOB NOT NULL,
             recipients TEXT NOT NULL,
             source TEXT NOT NULL,
-            wraps BLOB
+            wraps BLOB,
+            header BLOB,
+            body BLOB
         ) STRICT;
         CREATE INDEX held_by_queue ON held (queue, seq, size);
         CREATE INDEX held_by_envelope ON held (short);
@@ -320,22 +297,23 @@ LAYOUT: Final = Layout(
     ),
 )
 
-_HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING body, alone, size, room, short"
-_SHARERS: Final = "SELECT 1 FROM held WHERE short = ? AND body = ? LIMIT 1"
+_HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING shared, size, room, short"
+_SHARERS: Final = "SELECT 1 FROM held WHERE short = ? AND shared = ? LIMIT 1"
 _BACKLOG: Final = "SELECT queue, count(*), sum(size) FROM held GROUP BY queue ORDER BY queue"
 _PAGE: Final = """
-    SELECT seq, envelope, recipients, exp, hops, source, wraps, header, bodies.body
-    FROM held CROSS JOIN bodies ON bodies.n = held.body
+    SELECT seq, envelope, recipients, exp, hops, source, wraps, size,
+        coalesce(held.header, bodies.header), coalesce(held.body, bodies.body)
+    FROM held LEFT JOIN bodies ON bodies.n = shared
     WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 _HELD: Final = """
-    SELECT seq, name, queue, recipients, exp, hops, source, wraps
+    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps, size
     FROM held CROSS JOIN places ON places.n = queue / 4
     WHERE short = ? AND envelope = ? ORDER BY seq
 """
 _EXPIRED: Final = """
-    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps
+    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps, size
     FROM held CROSS JOIN places ON places.n = queue / 4
     WHERE exp <= ? ORDER BY exp LIMIT ?
 """

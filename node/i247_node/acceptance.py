@@ -49,7 +49,7 @@ class Verified:
 
 def open_parcel(parcel: Parcel, me: MemberCode, keyring: Keyring, wall: WallMs) -> Opened:
     """Return what `parcel` holds; raise PeerFault when sizes, time, key or shape are wrong."""
-    check_sizes(parcel.envelope)
+    check_sizes(parcel.header, parcel.body, parcel.wraps)
     header = parse_header(parcel.header)
     if me not in header.to:
         raise PeerFault(Reason.NOT_ADDRESSED)

@@ -6,6 +6,7 @@ exact time. The exact bytes are kept, since everything sealed is bound to their 
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -90,11 +91,9 @@ def parse_header(data: bytes) -> Header:
     return header
 
 
-def check_sizes(envelope: Envelope) -> None:
-    """Raise PeerFault when a part of `envelope` is larger than any sender may make it."""
-    if len(envelope.header) > HEADER_BYTES_MAX or len(envelope.body) > BODY_BYTES_MAX:
-        raise PeerFault(Reason.TOO_LARGE)
-    if len(envelope.wraps) > RECIPIENTS_MAX:
+def check_sizes(header: bytes, body: bytes, wraps: Sized) -> None:
+    """Raise PeerFault when a part of an envelope is larger than any sender may make it."""
+    if len(header) > HEADER_BYTES_MAX or len(body) > BODY_BYTES_MAX or len(wraps) > RECIPIENTS_MAX:
         raise PeerFault(Reason.TOO_LARGE)
 
 

@@ -9,8 +9,9 @@ docs/decisions/0002-machines-and-pump.md.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NewType, Protocol, TypeVar
+
+import msgspec
 
 from i247_protocol.frames import Frame
 from i247_protocol.names import MonoMs, Now
@@ -19,8 +20,7 @@ LinkId = NewType("LinkId", bytes)
 """What an edge calls one connection; opaque to machines."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameArrived:
+class FrameArrived(msgspec.Struct, frozen=True):
     """Bytes came in on a link; `key` is the public key that the far end has proved to hold."""
 
     link: LinkId
@@ -28,64 +28,55 @@ class FrameArrived:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(msgspec.Struct, frozen=True):
     """A connection that this side dials is ready to be greeted on."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
-class LinkLost:
+class LinkLost(msgspec.Struct, frozen=True):
     """A connection is gone, or could not take a frame; what was on the way may be lost."""
 
     link: LinkId
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True):
     """The deadline that the machine had named has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryGiven:
+class DirectoryGiven(msgspec.Struct, frozen=True):
     """Somebody laid directory documents before this program; nothing about them is believed yet."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True):
     """Save `record` in this turn's one commit."""
 
     record: object
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """Send a frame that claims nothing of ours; it may leave before the commit."""
 
     link: LinkId
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """Send a frame that claims something; it leaves only after the commit."""
 
     link: LinkId
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """Hand `news` to this side's own edge (user, log, dialler, thread pool) after the commit."""
 
     news: object
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """A hub to dial: the link's name here, where it listens, and the public key it must prove to hold."""
 
     link: LinkId
@@ -93,15 +84,13 @@ class Peer:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """News: keep connections to exactly these peers."""
 
     peers: tuple[Peer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(msgspec.Struct, frozen=True):
     """News: accept connections from exactly these public keys."""
 
     keys: frozenset[bytes]

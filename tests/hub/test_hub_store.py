@@ -22,6 +22,7 @@ from i247_hub.records import (
     KeepDirectory,
     Owe,
     Settle,
+    size_of,
 )
 from i247_hub.store import HubStore
 from i247_protocol.errors import CallerFault
@@ -38,7 +39,8 @@ ENVELOPES = tuple(EnvelopeId(bytes([first]) * 8 + bytes([last]) * 24) for first 
 
 def held(seq: int, hop: Hop, envelope: EnvelopeId, to: tuple[MemberCode, ...], prio: Priority, size: int) -> Held:
     wraps = tuple((str(member), b"k" * 8, bytes(80)) for member in to) if len(to) > 1 else ()
-    return Held(seq, hop, envelope, to, prio, Minutes(DAY), 1, "eu", envelope[-4:], bytes(size), wraps)
+    counts = size_of(envelope[-4:], bytes(size), wraps)
+    return Held(seq, hop, envelope, to, prio, Minutes(DAY), 1, "eu", envelope[-4:], bytes(size), wraps, counts)
 
 
 def one(seq: int, envelope: EnvelopeId = ENVELOPES[0], size: int = 10) -> Hold:

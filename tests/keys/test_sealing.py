@@ -84,7 +84,7 @@ def test_what_was_sealed_for_many_opens_for_each(statement: bytes, signature: by
 def test_the_longest_statement_is_within_every_limit() -> None:
     inner = Signed(bytes(STATEMENT_BYTES_MAX), bytes(64))
     for envelope in (sealed_for_one(inner, "FR", "long")[0], sealed_for_many(inner, "FR JP", "long")[0]):
-        check_sizes(envelope)
+        check_sizes(*envelope)
         assert opened(envelope, "FR") == (inner.statement, inner.signature)
 
 

@@ -23,7 +23,7 @@ NOW = Now(MonoMs(0), WallMs(0))
 
 def row(seq: int, prio: Priority = Priority.URGENT, size: int = 10) -> Held:
     envelope = EnvelopeId(seq.to_bytes(32))
-    return Held(seq, HOP, envelope, (BR,), prio, Minutes(1), 0, "FR", b"h", bytes(size - 1), ())
+    return Held(seq, HOP, envelope, (BR,), prio, Minutes(1), 0, "FR", b"h", bytes(size - 1), (), size)
 
 
 def session(messages: int = 10_000, size: int = 2**40) -> Session:
@@ -113,9 +113,9 @@ def test_a_row_for_many_is_done_when_all_have_it() -> None:
     mailbox.add(row(1)._replace(recipients=codes), connected=True)
     assert taken(mailbox, session()) == [1]
     envelope = row(1).envelope
-    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ["AA", "QX"])] == [(codes[:1], False)]
-    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ["AA"])] == []
-    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ["BB", "CC"])] == [(codes[1:], True)]
+    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ("AA", "QX"))] == [(codes[:1], False)]
+    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ("AA",))] == []
+    assert [(part.recipients, done) for part, done in mailbox.settle(envelope, ("BB", "CC"))] == [(codes[1:], True)]
     assert mailbox.rows == 0
 
 
@@ -177,7 +177,7 @@ class MailboxAgainstAList(RuleBasedStateMachine):
     def settle(self, data: st.DataObject) -> None:
         seq = data.draw(st.sampled_from(self.on_the_way))
         self.on_the_way.remove(seq)
-        ((part, done),) = list(self.mailbox.settle(row(seq).envelope, ["BR"]))
+        ((part, done),) = self.mailbox.settle(row(seq).envelope, ("BR",))
         assert (part.seq, done) == (seq, True)
         del self.store[seq]
 

@@ -124,10 +124,10 @@ def test_any_values_are_a_header_in_one_way_or_a_peers_fault(fields: dict[str, A
 def test_the_parts_of_an_envelope_have_bounds(header: int, body: int, wraps: int, fits: bool) -> None:
     envelope = Envelope(bytes(header), bytes(body), (Wrap(MemberCode("FR"), KeyId(bytes(8)), bytes(80)),) * wraps)
     if fits:
-        check_sizes(envelope)
+        check_sizes(*envelope)
         return
     with pytest.raises(PeerFault) as fault:
-        check_sizes(envelope)
+        check_sizes(*envelope)
     assert fault.value.reason is Reason.TOO_LARGE
 
 

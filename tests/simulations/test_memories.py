@@ -53,9 +53,9 @@ def hub_turns(luck: Random) -> Iterator[list[object]]:
                         to = (DE, XP) if hop.member is None else (hop.member,)
                         sealed = tuple((one, b"k" * 8, digest("wrap", n, one)) for one in to) if wraps else ()
                         body = digest("body", n)
-                        rows.append(
-                            hub.Held(seq, hop, envelope(n), to, Priority(n % 4), exp, 1, "FR", b"header", body, sealed)
-                        )
+                        size = hub.size_of(b"header", body, sealed)
+                        parts = b"header", body, sealed, size
+                        rows.append(hub.Held(seq, hop, envelope(n), to, Priority(n % 4), exp, 1, "FR", *parts))
                     turn.append(hub.Hold(tuple(rows)))
                 case 3:
                     turn.append(hub.Forget(luck.randint(1, seq + 1)))

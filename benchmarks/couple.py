@@ -15,10 +15,11 @@ from i247_edges.clock import read_clocks
 from i247_edges.dialler import Dialler
 from i247_edges.link import Context, Socket
 from i247_edges.poller import Poller, Ready, drain
+from i247_keys.custodian import Custodian
 from i247_protocol.bundle import Bundle
 from i247_protocol.counters import Counters
 from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Credit, Custody, Frame, Hello, Pair, Parcel, Put, Role, encode_frame, parse_frame
+from i247_protocol.frames import Credit, Custody, Frame, Hello, Parcel, Put, Role, Taken, encode_frame, parse_frame
 from i247_protocol.header import encode_header
 from i247_protocol.limits import NODE_FRAMES_IN_TURN_MAX, WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import FrameArrived, LinkId, LinkUp, Peer
@@ -48,7 +49,13 @@ class MemberCouple:
         self._context: Context = zmq.Context()
         self._poller = Poller()
         self._sender, self._receiver = (
-            _Side(self._context, self._poller, world.link_secret(code), Peer(LINK, row.endpoints[0], row.link))
+            _Side(
+                self._context,
+                self._poller,
+                world.link_secret(code),
+                Peer(LINK, row.endpoints[0], row.link),
+                Custodian(code, world.identity(code)),
+            )
             for code in (ASKER, NEIGHBOUR)
         )
         end = time.monotonic() + PATIENCE_S
@@ -86,7 +93,8 @@ class MemberCouple:
 class _Side:
     """One member's bulk lane."""
 
-    def __init__(self, context: Context, poller: Poller, secret: bytes, peer: Peer) -> None:
+    def __init__(self, context: Context, poller: Poller, secret: bytes, peer: Peer, custodian: Custodian) -> None:
+        self._custodian = custodian
         self.dialler = Dialler(context, poller, secret, Counters(), (peer,))
         self.session = Session(SessionId(os.urandom(8)), read_clocks(), dialled=True)
         self.held = self.arrived = 0
@@ -120,6 +128,8 @@ class _Side:
                     self._heard(parse_frame(data), said)
                 case _:
                     raise ConnectionError("the hub has hung up")
+        for claim in self._custodian.finish(read_clocks()):
+            said.add(LINK, claim.frame)
         for _, data in said.frames():
             self._say(data)
 
@@ -130,14 +140,14 @@ class _Side:
                 self._may = frame.window_messages
             case Credit():
                 self._may = frame.total_messages  # a frame never reaches the window of bytes first
-            case Custody(pairs=pairs):
-                self.held += len(pairs)
+            case Custody(taken=taken):
+                self.held += len(taken)
             case Put(parcels=parcels):
                 self.arrived += len(parcels)
                 for parcel in parcels:
                     self.session.take(parcel.size)
-                pairs = tuple(Pair(envelope_id(one.header, one.body), (NEIGHBOUR,)) for one in parcels)
-                said.add(LINK, Custody(self.session.id, pairs, None))
+                arrived = [Taken(envelope_id(one.header, one.body), one.hops, (NEIGHBOUR,)) for one in parcels]
+                self._custodian.took(LINK, self.session.id, arrived)
                 credit = self.session.grant()
                 if credit is not None:
                     said.add(LINK, credit)

@@ -80,9 +80,13 @@ def hub_turns() -> tuple[tuple[object, ...], ...]:
         turns.append((hub.Hold(both), hub.Hold((held(seq + 2, 100 + n, hub.Hop(DE, None), (DE,)),))))
         if n % 2:
             turns.append(
-                (hub.Forget(seq), hub.HandedOn(envelope(n), DE, "DE", WallMs(n), Minutes(EXP + DAY * (n % 3))))
+                (
+                    hub.Forget(seq),
+                    hub.HandedOn(envelope(n), DE, "DE", WallMs(n), Minutes(EXP + DAY * (n % 3)), b"proof"),
+                )
             )
-            turns.append((hub.Forget(seq + 1), hub.Forget(seq + 2), hub.Owe("FR", bounce(n), EXP)))
+            ended = hub.Ended(envelope(n), XP, "expired", WallMs(n), EXP)
+            turns.append((hub.Forget(seq + 1), hub.Forget(seq + 2), hub.Owe("FR", bounce(n), EXP), ended))
     turns.append((hub.Settle("FR", envelope(1), DE), hub.KeepCard(DE, b"card 2"), hub.KeepDirectory(b"second" * 2_000)))
     turns.append((hub.DropExpired(Minutes(EXP + DAY - 1)),))
     return tuple(turns)

@@ -14,14 +14,16 @@ from i247_hub.connections import Connection, Connections
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
 from i247_hub.desk import Desk
 from i247_hub.mailbox import Mailbox
-from i247_hub.records import Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
+from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
 from i247_hub.room import Room
+from i247_keys.custodian import Custodian
 from i247_keys.returned import known_reason, verify_bounce
-from i247_protocol.bundle import batches, custody_of
+from i247_keys.vouching import Proofs, encode_proof
+from i247_protocol.bundle import batches
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Bounce, Busy, Custody, Pair, Parcel, Put, Returned, Role
+from i247_protocol.frames import Bounce, Busy, Custody, Noted, Pair, Parcel, Put, Returned, Role, Taken
 from i247_protocol.header import parse_header
 from i247_protocol.limits import BUSY_RETRY_MS, EXPIRED_ROWS_IN_TURN_MAX, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
 from i247_protocol.machine import Claim, Effect, Forward, Persist
@@ -51,6 +53,7 @@ class Carriage:
         memory: HubMemory,
         counters: Counters,
         returns: Returns,
+        custodian: Custodian,
         store_bytes_max: int,
     ) -> None:
         self._me = returns.me
@@ -59,6 +62,7 @@ class Carriage:
         self._memory = memory
         self._counters = counters
         self._returns = returns
+        self._custodian = custodian
         self._room = Room(memory.used_bytes(), store_bytes_max)
         self._seq = memory.last_seq()
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
@@ -114,6 +118,8 @@ class Carriage:
             self._refuse(Reason.EXPIRED)
             self._mailbox(row.hop, lane_of(row.prio)).drop(row)
             yield Persist(Forget(row.seq))
+            for member in row.recipients:
+                yield Persist(Ended(row.envelope, member, Reason.EXPIRED.value, now.wall, row.exp))
             self._room.used = self._memory.used_bytes()
 
     def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
@@ -127,7 +133,7 @@ class Carriage:
     def put(self, connection: Connection, put: Put, now: Now) -> Iterator[Effect]:
         """Take what can be taken, and say for each envelope what becomes of it."""
         touched: dict[tuple[Hop, Lane], _Touched] = {}
-        kept: list[Pair] = []
+        kept: list[Taken] = []
         refused: dict[Reason, list[Pair]] = {}
         around = self._surroundings(now)
         for parcel in put.parcels:
@@ -141,13 +147,12 @@ class Carriage:
                 continue
             if verdict.rows:
                 yield from self._hold(verdict, touched)
-                kept.append(Pair(verdict.envelope, verdict.covered))
+                kept.append(Taken(verdict.envelope, parcel.hops, verdict.covered))
             if verdict.returned:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
         if kept:
-            for frame in custody_of(put.session, kept):
-                yield Claim(connection.link, frame)
+            self._custodian.took(connection.link, put.session, kept)
         for reason, pairs in refused.items():
             yield Claim(connection.link, Busy(put.session, tuple(pairs), reason.value, BUSY_RETRY_MS))
         credit = connection.session.grant()
@@ -228,40 +233,59 @@ class Carriage:
         for part, done in mailbox.settle(row.envelope, row.recipients):
             if done:
                 yield from self._forget(part)
-            if reason is not Reason.EXPIRED:
-                for member in part.recipients:
+            for member in part.recipients:
+                if reason is Reason.EXPIRED:
+                    yield Persist(Ended(part.envelope, member, reason.value, now.wall, part.exp))
+                else:
                     yield from self._owe(part, self._bounce(part.envelope, member, reason, now.wall))
 
     def _owe(self, row: Held, word: Bounce) -> Iterator[Effect]:
         yield Persist(Owe(row.source, word, row.exp))
+        yield Persist(Ended(row.envelope, MemberCode(word.recipient), word.reason, WallMs(word.at), row.exp))
         connection = self._connections.outward(row.source, Lane.EXPRESS)
         if connection is not None:
             yield Claim(connection.link, Returned(connection.session.id, (word,)))
 
     def custody(self, connection: Connection, custody: Custody, now: Now) -> Iterator[Effect]:
-        """Free what the next place holds now."""
+        """Free what the next place has signed for, and keep its proof."""
         place = connection.caller.name
         mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
-        for pair in custody.pairs:
-            envelope = EnvelopeId(pair.envelope)
-            settled = mailbox.settle(envelope, pair.recipients)
-            if not settled:
-                # Saved rows that a let-go mailbox no longer has in memory, or a word of return.
-                settled = self._settle_saved(place, envelope, pair)
-                for member in pair.recipients:
-                    yield Persist(Settle(place, envelope, MemberCode(member)))
+        try:
+            proofs = Proofs(custody, place, self._desk.directory, now.wall)
+        except PeerFault as fault:
+            self._refuse(fault.reason)
+            for taken in custody.taken:  # put again a little later: its key may be newer than the roster held here
+                mailbox.put_aside(EnvelopeId(taken.envelope), MonoMs(now.mono + BUSY_RETRY_MS))
+            return
+        for taken in custody.taken:
+            envelope = EnvelopeId(taken.envelope)
+            if any(row.hops != taken.hops for row in mailbox.on_the_way(envelope)):
+                # Its proof would not stand behind this hub's in the chain.
+                self._refuse(Reason.MALFORMED)
+                continue
+            # Otherwise saved rows that a let-go mailbox no longer has in memory.
+            settled = mailbox.settle(envelope, taken.recipients) or self._settle_saved(place, envelope, taken)
             for row, done in settled:
                 for member in row.recipients:
-                    yield Persist(HandedOn(envelope, member, place, now.wall, row.exp))
+                    proof = encode_proof(proofs.of(envelope, member))
+                    yield Persist(HandedOn(envelope, member, place, now.wall, row.exp, proof))
                 if done:
                     yield from self._forget(row)
                     self._counters.add("handed-on")
         yield from self._deliver(mailbox, now)
 
-    def _settle_saved(self, place: str, envelope: EnvelopeId, pair: Pair) -> list[tuple[Held, bool]]:
-        named = set(pair.recipients)
+    def noted(self, connection: Connection, noted: Noted) -> Iterator[Effect]:
+        """Forget the words of return that the place before has saved."""
+        for pair in noted.pairs:
+            for member in pair.recipients:
+                yield Persist(Settle(connection.caller.name, EnvelopeId(pair.envelope), MemberCode(member)))
+
+    def _settle_saved(self, place: str, envelope: EnvelopeId, taken: Taken) -> list[tuple[Held, bool]]:
+        named = set(taken.recipients)
         rows = self._memory.held(envelope)
-        settled = [row for row in rows if row.hop.text == place and named.issuperset(row.recipients)]
+        settled = [
+            row for row in rows if row.hop.text == place and row.hops == taken.hops and named.issuperset(row.recipients)
+        ]
         for row in settled:
             # It may wait in the other lane, and would be freed once more there.
             self._mailbox(row.hop, lane_of(row.prio)).drop(row)
@@ -294,7 +318,7 @@ class Carriage:
             if word.recipient != EVERYBODY:
                 told.append(Pair(word.envelope, (word.recipient,)))
         if told:
-            yield Claim(connection.link, Custody(returned.session, tuple(told), None))
+            yield Claim(connection.link, Noted(returned.session, tuple(told)))
 
     def _for_each(self, row: Held, word: Bounce, now: Now) -> Iterator[Bounce]:
         """Return the word, or this hub's own for each recipient when it speaks of all: only those can be settled."""

@@ -17,6 +17,7 @@ from i247_hub.desk import Desk, dialled
 from i247_hub.questions import Questions
 from i247_hub.records import DropExpired, HubMemory
 from i247_hub.returns import Returns
+from i247_keys.custodian import Custodian
 from i247_keys.identity import Identity
 from i247_keys.trust import Trust
 from i247_protocol.counters import Counters
@@ -32,10 +33,13 @@ from i247_protocol.frames import (
     DirWant,
     Frame,
     Hello,
+    Noted,
     Put,
     Reset,
     Returned,
     Role,
+    Show,
+    Shown,
     Told,
     parse_frame,
 )
@@ -77,10 +81,12 @@ class HubMachine:
         self.counters = Counters()
         self.connections = Connections()
         self._desk = Desk(me, trust, memory, self.connections, self.counters)
+        returns = Returns(me, identity)
+        self._custodian = custodian = Custodian(me, identity)
         self._carriage = Carriage(
-            self._desk, self.connections, memory, self.counters, Returns(me, identity), store_bytes_max
+            self._desk, self.connections, memory, self.counters, returns, custodian, store_bytes_max
         )
-        self._questions = Questions(self.connections, memory)
+        self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy
         self._tick = MonoMs(0)
         self._ticks = 0
@@ -111,6 +117,10 @@ class HubMachine:
                 return self._time_passed(now)
             case DirectoryGiven(data):
                 return self._directory_given(data, now)
+
+    def finish(self, now: Now) -> Iterable[Effect]:
+        """Yield the custody of what this turn has saved, signed once."""
+        return self._custodian.finish(now)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
@@ -211,12 +221,18 @@ class HubMachine:
                 yield from self._carriage.custody(connection, frame, now)
             case Returned():
                 yield from self._carriage.returned(connection, frame, now)
+            case Noted():
+                yield from self._carriage.noted(connection, frame)
             case Busy():
                 self._carriage.busy(connection, frame, now)
             case Ask():
                 yield from self._questions.ask(connection, frame)
             case Told() if connection.caller.role is Role.HUB:
                 yield from self._questions.told(connection, frame)
+            case Show():
+                yield from self._questions.show(connection, frame)
+            case Shown() if connection.caller.role is Role.HUB:
+                yield from self._questions.shown(connection, frame)
             case Credit():
                 connection.session.allow(frame)
                 yield from self._carriage.deliver(connection, now)

@@ -121,9 +121,9 @@ class Mailbox:
         for queue in self._queues.values():
             queue.let_go()
 
-    def holds(self, envelope: EnvelopeId) -> bool:
-        """Whether the envelope is on the way."""
-        return envelope in self._on_the_way
+    def on_the_way(self, envelope: EnvelopeId) -> Sequence[Held]:
+        """Return the rows of an envelope that were put and are not settled."""
+        return self._on_the_way.get(envelope, ())
 
     @property
     def rows_on_disk(self) -> int:

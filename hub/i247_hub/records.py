@@ -69,11 +69,22 @@ class Forget(msgspec.Struct, frozen=True):
 
 
 class HandedOn(msgspec.Struct, frozen=True):
-    """Remember until `exp` that the next place took custody of an envelope for a recipient."""
+    """Remember, for 30 days beyond `exp`, that the next place took custody of an envelope, and its proof."""
 
     envelope: EnvelopeId
     recipient: MemberCode
     hop: str
+    at: WallMs
+    exp: Minutes
+    proof: bytes
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Remember, for 30 days beyond `exp`, why an envelope that was held here went no further for a recipient."""
+
+    envelope: EnvelopeId
+    recipient: MemberCode
+    reason: str
     at: WallMs
     exp: Minutes
 
@@ -108,12 +119,12 @@ class KeepDirectory(msgspec.Struct, frozen=True):
 
 
 class DropExpired(msgspec.Struct, frozen=True):
-    """Remove what expired at or before a minute: handed-on rows and owed words of return."""
+    """Remove owed words of return that expired at or before a minute, and what is remembered for 30 days more."""
 
     minute: Minutes
 
 
-Record = Hold | Forget | HandedOn | Owe | Settle | KeepCard | KeepDirectory | DropExpired
+Record = Hold | Forget | HandedOn | Ended | Owe | Settle | KeepCard | KeepDirectory | DropExpired
 
 
 class Backlog(NamedTuple):
@@ -150,6 +161,10 @@ class HubMemory(Protocol):
 
     def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
         """Return who took this envelope for this recipient, the newest, or None."""
+        ...
+
+    def ended(self, envelope: EnvelopeId, recipient: MemberCode) -> Ended | None:
+        """Return why this envelope went no further for this recipient, the newest, or None."""
         ...
 
     def owed(self, to: str, limit: int) -> Sequence[Bounce]:

@@ -18,6 +18,7 @@ from i247_edges.sqlite import Layout, Row, open_database
 from i247_hub.records import (
     Backlog,
     DropExpired,
+    Ended,
     Forget,
     HandedOn,
     Held,
@@ -30,7 +31,8 @@ from i247_hub.records import (
 )
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
-from i247_protocol.names import EnvelopeId, HubName, MemberCode, Minutes
+from i247_protocol.limits import PROOFS_KEPT_MS
+from i247_protocol.names import MINUTE_MS, EnvelopeId, HubName, MemberCode, Minutes
 from i247_protocol.priority import Priority
 
 
@@ -40,6 +42,7 @@ class HubStore:
     def __init__(self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None) -> None:
         self._db = open_database(path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages)
         self._handed = DayTables(self._db, "handed", create=_HANDED_CREATE, insert=_HANDED_INSERT, find=_HANDED_FIND)
+        self._ended = DayTables(self._db, "ended", create=_ENDED_CREATE, insert=_ENDED_INSERT, find=_ENDED_FIND)
         self._places: dict[str, int] = {name: n for n, name in self._db.rows("SELECT n, name FROM places")}
         mark = self._db.row("SELECT seq, used FROM mark")
         self._seq: int
@@ -50,6 +53,7 @@ class HubStore:
             Hold: self._hold,
             Forget: self._forget,
             HandedOn: self._hand_on,
+            Ended: self._end,
             Owe: self._owe,
             Settle: self._settle,
             KeepCard: self._keep_card,
@@ -131,6 +135,11 @@ class HubStore:
         row = self._handed.find((_short(envelope), recipient, envelope))
         return HandedOn(envelope, recipient, *row) if row else None
 
+    def ended(self, envelope: EnvelopeId, recipient: MemberCode) -> Ended | None:
+        """Return why this envelope went no further for this recipient, the newest, or None."""
+        row = self._ended.find((_short(envelope), recipient, envelope))
+        return Ended(envelope, recipient, *row) if row else None
+
     def owed(self, to: str, limit: int) -> Sequence[Bounce]:
         """Return at most `limit` words of return that `to` has not taken, oldest first."""
         return [Bounce(*row) for row in self._db.rows(_OWED, (to, limit))]
@@ -194,8 +203,14 @@ class HubStore:
             self._used -= size - room
 
     def _hand_on(self, record: HandedOn) -> None:
-        envelope = record.envelope
-        self._handed.add(record.exp, (_short(envelope), record.recipient, envelope, record.hop, record.at, record.exp))
+        short, envelope = _short(record.envelope), record.envelope
+        self._handed.add(
+            record.exp, (short, record.recipient, envelope, record.hop, record.at, record.exp, record.proof)
+        )
+
+    def _end(self, record: Ended) -> None:
+        short, envelope = _short(record.envelope), record.envelope
+        self._ended.add(record.exp, (short, record.recipient, envelope, record.reason, record.at, record.exp))
 
     def _owe(self, record: Owe) -> None:
         bounce = record.bounce
@@ -212,7 +227,9 @@ class HubStore:
         self._db.write("INSERT OR REPLACE INTO directory VALUES (1, ?)", (record.data,))
 
     def _drop_expired(self, record: DropExpired) -> None:
-        self._handed.drop(record.minute)
+        kept_since = Minutes(record.minute - PROOFS_KEPT_MS // MINUTE_MS)
+        self._handed.drop(kept_since)
+        self._ended.drop(kept_since)
         self._db.write("DELETE FROM owed WHERE exp <= ?", (record.minute,))
 
     def _new_place(self, name: str) -> int:
@@ -325,13 +342,30 @@ _HANDED_CREATE: Final = """
         envelope BLOB NOT NULL,
         hop TEXT NOT NULL,
         at INTEGER NOT NULL,
+        exp INTEGER NOT NULL,
+        proof BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX {table}_by_envelope ON {table} (short)
+"""
+_HANDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
+_HANDED_FIND: Final = """
+    SELECT hop, at, exp, proof FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
+"""
+_ENDED_CREATE: Final = """
+    CREATE TABLE {table} (
+        n INTEGER PRIMARY KEY,
+        short INTEGER NOT NULL,
+        recipient TEXT NOT NULL,
+        envelope BLOB NOT NULL,
+        reason TEXT NOT NULL,
+        at INTEGER NOT NULL,
         exp INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX {table}_by_envelope ON {table} (short)
 """
-_HANDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?)"
-_HANDED_FIND: Final = """
-    SELECT hop, at, exp FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
+_ENDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?)"
+_ENDED_FIND: Final = """
+    SELECT reason, at, exp FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
 """
 _OWE: Final = "INSERT INTO owed VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SETTLE: Final = "DELETE FROM owed WHERE short = ? AND hop = ? AND recipient = ? AND envelope = ?"

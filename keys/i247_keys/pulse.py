@@ -7,11 +7,11 @@ How long a node may go on without a fresh one is decided in `trust`. docs/protoc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import msgspec
 
 from i247_keys.bounds import require, require_bytes32, require_lifetime
+from i247_keys.merkle import Tree
 from i247_protocol import codec
 from i247_protocol.limits import DOCUMENT_BYTES_MAX, PULSE_LIFETIME_MS
 
@@ -41,15 +41,8 @@ def parse_pulse(payload: bytes) -> Pulse:
 
 
 def log_root(leaves: Sequence[bytes]) -> bytes:
-    """Return the 32-byte Merkle tree hash of `leaves` (RFC 9162, 2.1.1)."""
-    if not leaves:
-        return sha256().digest()
-    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
-    while len(level) > 1:
-        pairs = [sha256(b"\x01" + level[at] + level[at + 1]).digest() for at in range(0, len(level) - 1, 2)]
-        # A last one without a neighbour moves up as it is: the same tree as the recursive definition's.
-        level = pairs + level[len(level) & ~1 :]
-    return level[0]
+    """Return the 32-byte Merkle tree hash of the log's documents' hashes."""
+    return Tree(leaves).root
 
 
 def _check(pulse: Pulse) -> None:

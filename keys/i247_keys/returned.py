@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from i247_keys import contexts
 from i247_keys.identity import verify
 from i247_keys.roster import Directory
@@ -29,9 +31,22 @@ def verify_bounce(bounce: Bounce, directory: Directory, wall: WallMs) -> Reason:
     raise PeerFault(Reason.BAD_SIGNATURE)
 
 
+def encode_word(word: Bounce) -> bytes:
+    """Return the bytes under which a word is kept."""
+    return codec.encode(word)
+
+
+def parse_word(data: bytes) -> Bounce:
+    """Return the word in `data`; raise PeerFault when it is none."""
+    return codec.decode_as(Bounce, data, bytes_max=WORD_BYTES_MAX)
+
+
 def known_reason(word: str) -> Reason:
     """Return the reason that `word` names; raise PeerFault when it names none."""
     try:
         return Reason(word)
     except ValueError:
         raise PeerFault(Reason.MALFORMED) from None
+
+
+WORD_BYTES_MAX: Final = 1024

@@ -22,6 +22,7 @@ from i247_node.forms import (
     ConversationNews,
     DeliveryNews,
     EntryNews,
+    EvidenceShown,
     InboxPage,
     NewLetter,
     NewNotice,
@@ -242,6 +243,12 @@ def board() -> Call[Board]:
 def trace(message: str) -> Call[Trace]:
     """List what is known of a message."""
     return Call(f"/v1/messages/{_segment(message)}", Trace)
+
+
+def evidence(message: str, wait: str = "3s") -> Call[EvidenceShown]:
+    """Ask the hubs what was signed about a message of ours, wait for their answers, and get the evidence."""
+    path = f"/v1/messages/{_segment(message)}/evidence"
+    return Call(path, EvidenceShown, parameters={"wait": wait}, wait_ms=parse_duration(wait))
 
 
 def audit(after: int = 0, limit: int = PAGE_USUAL) -> Call[AuditPage]:

@@ -69,6 +69,14 @@ class ConfirmEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class GatherEvidence:
+    """Ask the hubs on a message's way for what was signed about it; what comes is saved."""
+
+    token: int
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
 class ReportStatus:
     """Ask how the node stands."""
 
@@ -83,7 +91,7 @@ class LookupFinished:
     finding: Finding
 
 
-Command = AskQuestion | PublishNotice | WriteLetter | ConfirmEntry | ReportStatus
+Command = AskQuestion | PublishNotice | WriteLetter | ConfirmEntry | GatherEvidence | ReportStatus
 
 
 @dataclass(frozen=True, slots=True)

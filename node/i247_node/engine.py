@@ -63,6 +63,10 @@ class Node(Protocol):
         """Take one event; return what must be done, in order."""
         ...
 
+    def finish(self, now: Now) -> Iterable[Effect]:
+        """Return what is done once for all events of a turn."""
+        ...
+
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
         ...

@@ -197,6 +197,14 @@ class Trace(Form, frozen=True):
     steps: tuple[StepShown, ...]
 
 
+class EvidenceShown(Form, frozen=True):
+    """The file that proves what became of a message of ours, and the hubs behind which nobody has signed yet."""
+
+    id: str
+    file: bytes
+    answerable: tuple[str, ...]
+
+
 class AuditShown(Form, frozen=True):
     """One audit record; `data` is its exact bytes, which the chain is made of."""
 

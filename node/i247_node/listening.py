@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from i247_keys.custodian import Custodian
 from i247_keys.roster import State
 from i247_keys.trust import Health
 from i247_node.acceptance import Opened, Verified, names_newer_roster, open_parcel, verify_opened
@@ -25,7 +26,7 @@ from i247_protocol.correspondence import Correspondence
 from i247_protocol.counters import Counters
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Busy, Custody, DirWant, Pair, Parcel, Put
+from i247_protocol.frames import Busy, DirWant, Pair, Parcel, Put, Taken
 from i247_protocol.limits import BUSY_RETRY_MS, PARKED_PER_LINK_MAX, WITHHELD_PAGE_ROWS
 from i247_protocol.machine import Claim, Effect, LinkId, Persist
 from i247_protocol.names import MINUTE_MS, SECRETARIAT, EvidenceId, Now
@@ -49,6 +50,7 @@ class Listener:
         receipts: Receipts,
         conversations: Conversations,
         answering: Answering,
+        custodian: Custodian,
         trail: Trail,
         counters: Counters,
     ) -> None:
@@ -60,6 +62,7 @@ class Listener:
         self._receipts = receipts
         self._conversations = conversations
         self._answering = answering
+        self._custodian = custodian
         self._trail = trail
         self._counters = counters
         self._parked: dict[LinkId, list[Parcel]] = {}
@@ -73,15 +76,15 @@ class Listener:
         if doubtful:  # what has expired cannot be told; the hub keeps all of it
             yield from self._too_early(link, put)
             return
-        taken: list[Pair] = []
+        taken: list[Taken] = []
         for parcel in put.parcels:
             if link.session is None or not link.session.take(parcel.size):
                 self._refuse(Reason.CREDIT_EXCEEDED)
                 continue
             if (yield from self._take(link, parcel, now, may_park=True)):
-                taken.append(Pair(envelope_id(parcel.header, parcel.body), (self._me,)))
+                taken.append(Taken(envelope_id(parcel.header, parcel.body), parcel.hops, (self._me,)))
         if taken:
-            yield Claim(link.id, Custody(put.session, tuple(taken), None))
+            self._custodian.took(link.id, put.session, taken)
         credit = None if link.session is None else link.session.grant()
         if credit is not None:
             yield Claim(link.id, credit)
@@ -139,10 +142,11 @@ class Listener:
         """Judge once, under the directory held now, what had to wait for it."""
         taken = []
         for parcel in self._parked.pop(link.id, []):
-            if (yield from self._take(link, parcel, now, may_park=False)):  # no comprehension can yield from
-                taken.append(Pair(envelope_id(parcel.header, parcel.body), (self._me,)))  # noqa: PERF401
+            if (yield from self._take(link, parcel, now, may_park=False)):
+                envelope = envelope_id(parcel.header, parcel.body)
+                taken.append(Taken(envelope, parcel.hops, (self._me,)))
         if taken and link.session is not None:
-            yield Claim(link.id, Custody(link.session.id, tuple(taken), None))
+            self._custodian.took(link.id, link.session.id, taken)
 
     def _seen_before(self, verified: Verified, seen: EvidenceId, now: Now) -> Iterator[Effect]:
         statement = verified.statement

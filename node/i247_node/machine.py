@@ -10,13 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from i247_keys.custodian import Custodian
 from i247_keys.identity import Identity
 from i247_keys.returned import verify_bounce
 from i247_keys.trust import Trust
+from i247_keys.vouching import Proofs
 from i247_node.answering import Answering
-from i247_node.commands import Command, LinkStatus, LookupFinished, NodeStatus, ReportStatus
+from i247_node.commands import (
+    Accepted,
+    Command,
+    Declined,
+    GatherEvidence,
+    LinkStatus,
+    LookupFinished,
+    NodeStatus,
+    ReportStatus,
+)
 from i247_node.conversations import Conversations
 from i247_node.desk import Desk
+from i247_node.evidence import Evidence
 from i247_node.inbox import Inbox
 from i247_node.links import Link, Links, hello
 from i247_node.listening import Listener
@@ -28,7 +40,7 @@ from i247_node.registers import Registers
 from i247_node.speaking import Speaker
 from i247_node.trail import Trail
 from i247_protocol.counters import Counters
-from i247_protocol.errors import PeerFault
+from i247_protocol.errors import CallerFault, PeerFault
 from i247_protocol.frames import (
     Busy,
     Cards,
@@ -39,14 +51,16 @@ from i247_protocol.frames import (
     DirWant,
     Frame,
     Hello,
+    Noted,
     Pair,
     Put,
     Reset,
     Returned,
+    Shown,
     Told,
     parse_frame,
 )
-from i247_protocol.limits import MINUTE_TICKS, TICK_MS
+from i247_protocol.limits import BUSY_RETRY_MS, MINUTE_TICKS, TICK_MS
 from i247_protocol.machine import (
     Claim,
     Dial,
@@ -92,6 +106,8 @@ class NodeMachine:
         trail = Trail(memory.audit_end())
         inbox = Inbox(memory)
         self._links = links = Links(entropy)
+        self._custodian = custodian = Custodian(me, identity)
+        self._evidence = Evidence(memory, links, counters)
         self._desk = desk = Desk(me, identity, trust, memory, links, entropy, counters, trail)
         self._receipts = receipts = Receipts()
         self._conversations = conversations = Conversations()
@@ -118,6 +134,7 @@ class NodeMachine:
             receipts=receipts,
             conversations=conversations,
             answering=answering,
+            custodian=custodian,
             trail=trail,
             counters=counters,
         )
@@ -155,10 +172,16 @@ class NodeMachine:
                 return self._directory_given(data, now)
             case LookupFinished():
                 return self._answering.lookup_finished(event, now)
+            case GatherEvidence():
+                return self._gather(event)
             case ReportStatus(token):
                 return [Tell(self._status(token, now))]
             case _:
                 return self._speaker.command(event, now)
+
+    def finish(self, now: Now) -> Iterable[Effect]:
+        """Yield the custody of what this turn has saved, signed once."""
+        return self._custodian.finish(now)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
@@ -238,7 +261,9 @@ class NodeMachine:
             case Put():
                 yield from self._listener.put(link, frame, now, doubtful=self._links.clock_is_doubtful)
             case Custody():
-                yield from self._outbox.custody(link.hub, frame.pairs, now)
+                yield from self._custody(link, frame, now)
+            case Shown():
+                yield from self._evidence.shown(frame, self._desk.directory, now)
             case Credit():
                 if link.session is not None:
                     link.session.allow(frame)
@@ -295,7 +320,31 @@ class NodeMachine:
             if word.recipient:
                 told.append(Pair(word.envelope, (word.recipient,)))
         if told:
-            yield Claim(link.id, Custody(frame.session, tuple(told), None))
+            yield Claim(link.id, Noted(frame.session, tuple(told)))
+
+    def _custody(self, link: Link, frame: Custody, now: Now) -> Iterator[Effect]:
+        """Believe a hub's custody when it has signed for just what was put; otherwise put it again a little later."""
+        try:
+            proofs = Proofs(frame, link.hub, self._desk.directory, now.wall)
+        except PeerFault as fault:
+            self._refuse(fault.reason)
+            self._outbox.busy(
+                link.lane, [Pair(one.envelope, one.recipients) for one in frame.taken], BUSY_RETRY_MS, now
+            )
+            return
+        own = [one for one in frame.taken if one.hops == 0]
+        if len(own) < len(frame.taken):
+            self._refuse(Reason.MALFORMED)
+        yield from self._outbox.custody(link.hub, own, proofs, now)
+
+    def _gather(self, command: GatherEvidence) -> Iterator[Effect]:
+        message = self._memory.outgoing_by_id(command.message)
+        if message is None:
+            fault = CallerFault("gathering evidence", "give the id of a message of ours; see `outbox`")
+            yield Tell(Declined(command.token, fault))
+            return
+        yield from self._evidence.ask(message)
+        yield Tell(Accepted(command.token, message.id, message.sid, message.conv))
 
     # Time.
 

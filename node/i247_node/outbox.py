@@ -14,14 +14,25 @@ from typing import Final
 
 from i247_keys.cardfile import CardFile
 from i247_keys.keycard import EpochKey
+from i247_keys.returned import encode_word
+from i247_keys.vouching import Proofs, encode_proof
 from i247_node.commands import DeliveryMoved
 from i247_node.composing import seal
 from i247_node.deliveries import may_move
 from i247_node.links import Links
-from i247_node.records import Delivery, DeliveryState, KeepDelivery, KeepOutgoing, NodeMemory, Outgoing
+from i247_node.records import (
+    Delivery,
+    DeliveryState,
+    KeepDelivery,
+    KeepOutgoing,
+    KeepSigned,
+    NodeMemory,
+    Outgoing,
+    Signed,
+)
 from i247_protocol.counters import Counters
 from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Ask, Bounce, Fate, Known, Pair, Parcel, Put
+from i247_protocol.frames import Ask, Bounce, Fate, Known, Pair, Parcel, Put, Taken
 from i247_protocol.header import parse_header
 from i247_protocol.limits import (
     ASK_PAIRS_MAX,
@@ -241,13 +252,15 @@ class Outbox:
 
     # What hubs say.
 
-    def custody(self, hub: HubName, pairs: Iterable[Pair], now: Now) -> Iterator[Effect]:
+    def custody(self, hub: HubName, taken: Iterable[Taken], proofs: Proofs, now: Now) -> Iterator[Effect]:
         """Note that a hub holds envelopes now: it answers for them, and this node waits for the receipt."""
-        for pair in pairs:
-            for job, members in self._off_the_way(EnvelopeId(pair.envelope), pair.recipients):
+        for one in taken:
+            for job, members in self._off_the_way(EnvelopeId(one.envelope), one.recipients):
                 if not job.is_saved:
                     continue
                 for member in members:
+                    proof = encode_proof(proofs.of(one.envelope, member))
+                    yield Persist(KeepSigned(job.message.n, job.message.exp, Signed.CUSTODY, proof))
                     yield from self._move(job.message.n, member, DeliveryState.IN_CUSTODY, now, hub=hub)
                     if member not in self._patience:
                         self._patience.set(member, MonoMs(now.mono + PATIENCE_MS))
@@ -268,6 +281,7 @@ class Outbox:
             delivery = self._memory.delivery_by_envelope(envelope, member)
             if delivery is None:
                 continue
+            yield from self._keep_word(delivery.n, bounce)
             if reason in SEAL_AGAIN:
                 self._call_dead(member, dead.get(member), now)
                 yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
@@ -276,6 +290,11 @@ class Outbox:
                 yield from self._move(delivery.n, member, DeliveryState.REFUSED, now, reason=reason.value)
         for lane in Lane:
             yield from self.push(now, lane)
+
+    def _keep_word(self, n: int, word: Bounce) -> Iterator[Effect]:
+        message = self._memory.outgoing(n)
+        if message is not None:
+            yield Persist(KeepSigned(n, message.exp, Signed.RETURN, encode_word(word)))
 
     def busy(self, lane: Lane, pairs: Iterable[Pair], retry_after_ms: int, now: Now) -> None:
         """Put back what a hub had no room for, and leave the lane alone for as long as it says."""

@@ -124,6 +124,23 @@ class KeepDelivery:
     delivery: Delivery
 
 
+class Signed(StrEnum):
+    """What others sign about a message of ours on its way: that they took it, or that it goes no further."""
+
+    CUSTODY = "custody"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSigned:
+    """Save a proof of custody or a word of return about message `n`, for 30 days beyond its expiry."""
+
+    n: int
+    exp: Minutes
+    kind: Signed
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class KeepSeen:
     """Save that a statement was accepted."""
@@ -245,7 +262,7 @@ class KeepSequence:
 
 @dataclass(frozen=True, slots=True)
 class DropExpired:
-    """Remove seen rows and quarantine that expired at or before a minute."""
+    """Remove seen rows and quarantine that expired at or before a minute, and what was signed 30 days before it."""
 
     minute: Minutes
 
@@ -253,6 +270,7 @@ class DropExpired:
 Record = (
     KeepOutgoing
     | KeepDelivery
+    | KeepSigned
     | KeepSeen
     | KeepEntry
     | KeepEntryState
@@ -315,6 +333,14 @@ class NodeMemory(Protocol):
 
     def expired_deliveries(self, minute: Minutes, limit: int) -> Sequence[Delivery]:
         """Return at most `limit` unsettled deliveries whose message expired at or before `minute`."""
+        ...
+
+    def signed(self, n: int) -> Sequence[tuple[Signed, bytes]]:
+        """Return what others signed about message `n`, in order."""
+        ...
+
+    def outgoing_by_id(self, id: MessageId) -> Outgoing | None:
+        """Return the message of ours with this id."""
         ...
 
     def seen(self, sender: MemberCode, message: MessageId) -> EvidenceId | None:

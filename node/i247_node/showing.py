@@ -5,9 +5,13 @@ Bodies are read from the saved statements, so what is shown is what was signed. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
+from i247_keys.evidence import VERSION as EVIDENCE_VERSION
+from i247_keys.evidence import Evidence, encode_evidence, open_ends
+from i247_keys.returned import parse_word
+from i247_keys.vouching import parse_proof
 from i247_node.commands import ConversationMoved, DeliveryMoved, EntryArrived, NodeStatus
 from i247_node.forms import (
     AuditShown,
@@ -17,6 +21,7 @@ from i247_node.forms import (
     DeliveryShown,
     EntryNews,
     EntryShown,
+    EvidenceShown,
     LinkShown,
     MessageShown,
     NewsShown,
@@ -26,12 +31,13 @@ from i247_node.forms import (
     StepShown,
 )
 from i247_node.forms import Trace as TraceShown
-from i247_node.records import Delivery, DeliveryState, Entry, KeepConversation, KeepNotice
-from i247_node.views import Counts, Exchange, Sent, Trace
+from i247_node.records import Delivery, DeliveryState, Entry, KeepConversation, KeepNotice, Signed
+from i247_node.views import Counts, Exchange, Proven, Sent, Trace
 from i247_protocol import codec
 from i247_protocol.audit import RECORD_BYTES_MAX, AuditRecord
 from i247_protocol.bodies import parse_body
 from i247_protocol.correspondence import Correspondence
+from i247_protocol.frames import Bounce, Proof
 from i247_protocol.names import expiry_wall
 from i247_protocol.notices import Notice
 from i247_protocol.queries import Query, Reply
@@ -103,8 +109,29 @@ def show_message(sent: Sent) -> MessageShown:
 
 def show_trace(message: bytes, known: Trace) -> TraceShown:
     """Return what is known of a message, in order of time, and as it was found where times are equal."""
-    steps = [*_steps_of_sent(known), *map(_received, known.entries), *(_audited(one.data) for one in known.audit)]
+    steps = [
+        *_steps_of_sent(known),
+        *_steps_on_the_way(known),
+        *map(_received, known.entries),
+        *(_audited(one.data) for one in known.audit),
+    ]
     return TraceShown(id=message.hex(), steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def show_evidence(proven: Proven) -> EvidenceShown:
+    """Return the evidence of a message of ours as the file that anybody can judge."""
+    proofs, words = _signed(proven.signed)
+    evidence = Evidence(
+        v=EVIDENCE_VERSION,
+        network=proven.network,
+        statement=proven.message.statement,
+        signature=proven.message.signature,
+        proofs=proofs,
+        words=words,
+        answers=tuple((one.statement, one.signature) for one in proven.answers),
+    )
+    answerable = sorted({proof.by for proof in open_ends(proofs, words)})
+    return EvidenceShown(id=proven.message.id.hex(), file=encode_evidence(evidence), answerable=tuple(answerable))
 
 
 def show_notice(notice: KeepNotice) -> NoticeShown:
@@ -192,6 +219,25 @@ def _steps_of_sent(known: Trace) -> Iterator[StepShown]:
     for one in known.sent.deliveries:
         if one.receipt is not None:
             yield StepShown(at=one.at, what="receipt", peer=one.recipient, detail=one.receipt.hex())
+
+
+def _signed(signed: Iterable[tuple[Signed, bytes]]) -> tuple[tuple[Proof, ...], tuple[Bounce, ...]]:
+    proofs, words = [], []
+    for kind, data in signed:
+        if kind is Signed.CUSTODY:
+            proofs.append(parse_proof(data))
+        else:
+            words.append(parse_word(data))
+    return tuple(proofs), tuple(words)
+
+
+def _steps_on_the_way(known: Trace) -> Iterator[StepShown]:
+    """Show who signed for a message, and what hubs said of its return; by their clocks."""
+    proofs, words = _signed(known.signed)
+    for proof in proofs:
+        yield StepShown(at=proof.voucher.at, what="custody", peer=proof.recipient, detail=f"signed by {proof.by}")
+    for word in words:
+        yield StepShown(at=word.at, what="returned", peer=word.recipient, detail=f"{word.reason}, signed by {word.hub}")
 
 
 def _received(entry: Entry) -> StepShown:

@@ -30,25 +30,30 @@ from i247_node.records import (
     KeepOutgoing,
     KeepSeen,
     KeepSequence,
+    KeepSigned,
     KeepTrust,
     Outgoing,
     OweAnswer,
     Quarantine,
+    Signed,
 )
 from i247_node.tables import (
     CONVERSATION_NUMBER,
     DELIVERY_NUMBER,
     ENTRY_NUMBER,
     PRIORITIES,
+    SIGNED,
+    SIGNED_NUMBER,
     conversation_of,
     delivery_of,
     entry_of,
     outgoing_of,
     short,
+    signed_of,
 )
 from i247_node.views import Views
 from i247_protocol.errors import CallerFault
-from i247_protocol.limits import EPOCH_KEEP_MS, QUARANTINE_PER_SENDER_MAX, SKEW_MS
+from i247_protocol.limits import EPOCH_KEEP_MS, PROOFS_KEPT_MS, QUARANTINE_PER_SENDER_MAX, SKEW_MS
 from i247_protocol.names import MINUTE_MS, EnvelopeId, EvidenceId, MemberCode, MessageId, Minutes
 from i247_protocol.priority import Priority
 
@@ -63,6 +68,7 @@ class NodeStore:
         self._writers: dict[type, Callable[[Any], None]] = {
             KeepOutgoing: self._keep_outgoing,
             KeepDelivery: lambda record: self._keep_delivery(record.delivery),
+            KeepSigned: self._keep_signed,
             KeepSeen: self._keep_seen,
             KeepEntry: self._keep_entry,
             KeepEntryState: self._keep_entry_state,
@@ -130,6 +136,15 @@ class NodeStore:
         """Return the message of ours with this evidence id."""
         row = self._db.row(_OUTGOING_BY_SID, (short(sid), sid))
         return outgoing_of(row) if row else None
+
+    def outgoing_by_id(self, id: MessageId) -> Outgoing | None:
+        """Return the message of ours with this id."""
+        row = self._db.row(_OUTGOING_BY_ID, (id,))
+        return outgoing_of(row) if row else None
+
+    def signed(self, n: int) -> Sequence[tuple[Signed, bytes]]:
+        """Return what others signed about message `n`, in order."""
+        return signed_of(self._db.rows(SIGNED, (n,)))
 
     def delivery(self, n: int, recipient: MemberCode) -> Delivery | None:
         """Return where message `n` stands for `recipient`."""
@@ -266,6 +281,10 @@ class NodeStore:
         n, hub = delivery.n, delivery.hub
         self._db.write(_HISTORY, (n, n, delivery.recipient, number, delivery.at, hub, delivery.reason))
 
+    def _keep_signed(self, record: KeepSigned) -> None:
+        row = (record.n, record.exp, SIGNED_NUMBER[record.kind], record.data)
+        self._db.write("INSERT INTO signed VALUES (NULL, ?, ?, ?, ?)", row)
+
     def _keep_seen(self, record: KeepSeen) -> None:
         sender, message, sid, exp = record.seen
         self._seen.add(exp, (message, sender, sid))
@@ -325,6 +344,7 @@ class NodeStore:
     def _drop_expired(self, record: DropExpired) -> None:
         # A clock may be behind by the skew, here or at the sender: until then a repeat could come through.
         self._seen.drop(Minutes(record.minute - SKEW_MS // MINUTE_MS))
+        self._db.write("DELETE FROM signed WHERE exp <= ?", (record.minute - PROOFS_KEPT_MS // MINUTE_MS,))
         oldest = record.minute * MINUTE_MS - EPOCH_KEEP_MS
         for (hub,) in self._db.rows("DELETE FROM quarantine WHERE at <= ? RETURNING hub", (oldest,)):
             self._quarantined[hub] -= 1
@@ -338,6 +358,7 @@ _LAST_NUMBERS: Final = """
     SELECT (SELECT max(n) FROM outgoing), (SELECT max(n) FROM entries), (SELECT max(n) FROM audit)
 """
 _OUTGOING: Final = tables.OUTGOING + "WHERE n = ?"
+_OUTGOING_BY_ID: Final = tables.OUTGOING + "WHERE id = ? ORDER BY n LIMIT 1"
 _OUTGOING_BY_SID: Final = tables.OUTGOING + "WHERE short = ? AND sid = ?"
 _DELIVERY: Final = tables.DELIVERY + " WHERE n = ? AND recipient = ?"
 _DELIVERY_BY_ENVELOPE: Final = tables.DELIVERY + " WHERE short = ? AND recipient = ? AND envelope = ?"

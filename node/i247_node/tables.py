@@ -7,6 +7,7 @@ it does not cost more as the evidence grows. docs/architecture.md 6.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from i247_node.records import (
@@ -19,6 +20,7 @@ from i247_node.records import (
     KeepConversation,
     KeepNotice,
     Outgoing,
+    Signed,
 )
 from i247_protocol.names import MemberCode
 from i247_protocol.priority import Priority
@@ -67,6 +69,11 @@ def audit_of(row: Row) -> KeepAudit:
     return KeepAudit(*row)
 
 
+def signed_of(rows: Iterable[Row]) -> list[tuple[Signed, bytes]]:
+    """Return what was signed, in rows of `SIGNED`."""
+    return [(SIGNED_KINDS[kind], data) for kind, data in rows]
+
+
 def members_of(text: str) -> tuple[MemberCode, ...]:
     """Return the members that a column lists."""
     return tuple(map(MemberCode, text.split(" ")))
@@ -88,7 +95,9 @@ CONVERSATION_STATES: Final = (
     ConversationState.REFUSED,
     ConversationState.EXPIRED,
 )
+SIGNED_KINDS: Final = (Signed.CUSTODY, Signed.RETURN)
 DELIVERY_NUMBER: Final = {state: n for n, state in enumerate(DELIVERY_STATES)}
+SIGNED_NUMBER: Final = {kind: n for n, kind in enumerate(SIGNED_KINDS)}
 ENTRY_NUMBER: Final = {state: n for n, state in enumerate(ENTRY_STATES)}
 CONVERSATION_NUMBER: Final = {state: n for n, state in enumerate(CONVERSATION_STATES)}
 PRIORITIES: Final = tuple(Priority)
@@ -104,6 +113,7 @@ ENTRY: Final = """
 """
 CONVERSATION: Final = "SELECT conv, query, recipient, register, asked, reply_by, state, answer FROM conversations"
 NOTICE: Final = "SELECT publisher, number, version, entry, colour, event, title, valid_until FROM notices"
+SIGNED: Final = "SELECT kind, data FROM signed WHERE message = ? ORDER BY n"
 AUDIT: Final = "SELECT n, at, sid, data FROM audit"
 
 OWNER: Final = 0x69324E01
@@ -156,6 +166,16 @@ STEPS: Final = (
         reason TEXT,
         PRIMARY KEY (n, step)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE signed (
+        n INTEGER PRIMARY KEY,
+        message INTEGER NOT NULL,        -- outgoing.n
+        exp INTEGER NOT NULL,            -- of the message
+        kind INTEGER NOT NULL,
+        data BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX signed_by_message ON signed (message);
+    CREATE INDEX signed_by_expiry ON signed (exp);
 
     CREATE TABLE entries (
         n INTEGER PRIMARY KEY,

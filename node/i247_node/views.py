@@ -12,7 +12,7 @@ from typing import Final
 
 from i247_edges.sqlite import Layout, Reading, open_reading
 from i247_node import tables
-from i247_node.records import Delivery, DeliveryState, Entry, KeepAudit, KeepConversation, KeepNotice, Outgoing
+from i247_node.records import Delivery, DeliveryState, Entry, KeepAudit, KeepConversation, KeepNotice, Outgoing, Signed
 from i247_node.tables import (
     DELIVERY_STATES,
     audit_of,
@@ -22,6 +22,7 @@ from i247_node.tables import (
     notice_of,
     outgoing_of,
     short,
+    signed_of,
 )
 from i247_protocol.names import EvidenceId, HubName, MemberCode, MessageId, WallMs
 
@@ -49,14 +50,26 @@ class Change:
 class Trace:
     """All that is known of one message; each part is in order.
 
-    A message of ours is `sent`, and its `changes` begin after it was queued, which it was when it was created.
-    One from another member is in `entries`; `audit` has both ends' records that name the message.
+    A message of ours is `sent`, `signed` is what places on its way have signed, and its `changes` begin after it was
+    queued, which it was when it was created. One from another member is in `entries`; `audit` has both ends' records
+    that name the message.
     """
 
     sent: Sent | None
+    signed: tuple[tuple[Signed, bytes], ...]
     changes: tuple[Change, ...]
     entries: tuple[Entry, ...]
     audit: tuple[KeepAudit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What was signed about a message of ours on its way, what its recipients answered, and the directory's log."""
+
+    message: Outgoing
+    signed: tuple[tuple[Signed, bytes], ...]
+    answers: tuple[Entry, ...]
+    network: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +129,26 @@ class Views:
             sent = self._sent(outgoing_of(row)) if row else None
             entries = tuple(entry_of(row) for row in self._reading.rows(entry, key))
             changes = self._changes(sent.message.n) if sent else ()
+            signed = signed_of(self._reading.rows(tables.SIGNED, (sent.message.n,))) if sent else ()
             # What is known by the audit trail alone was refused before it became an entry.
             sids: set[bytes] = {one.sid for one in entries} | ({sent.message.sid} if sent else set())
             audit = self._audit_of(sorted(sids or {id}))
-        return Trace(sent, changes, entries, audit) if sent or entries or audit else None
+        return Trace(sent, tuple(signed), changes, entries, audit) if sent or entries or audit else None
+
+    def proven(self, id: MessageId) -> Proven | None:
+        """Return what was signed about the message of ours with this id, or None when there is none."""
+        with self._reading.snapshot():
+            row = self._reading.row(_SENT_BY_ID, (id,))
+            if row is None:
+                return None
+            sent = self._sent(outgoing_of(row))
+            receipts = sorted({one.receipt for one in sent.deliveries if one.receipt is not None})
+            answers = [
+                entry_of(row) for sid in receipts for row in self._reading.rows(_ENTRY_BY_SID, (short(sid), sid))
+            ]
+            signed = tuple(signed_of(self._reading.rows(tables.SIGNED, (sent.message.n,))))
+            trust = self._reading.row("SELECT data FROM trust")
+        return Proven(sent.message, signed, tuple(answers), trust[0] if trust else b"")
 
     def conversation(self, id: bytes) -> Exchange | None:
         """Return what was said in the conversation with this id, or in that of our query with this message id."""

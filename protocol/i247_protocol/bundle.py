@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from i247_protocol.frames import Ask, Custody, Frame, Pair, Parcel, Put, encode_frame
+from i247_protocol.frames import Ask, Frame, Pair, Parcel, Put, Taken, encode_frame
 from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, PAIR_RECIPIENTS_MAX, PAIRS_MAX
 from i247_protocol.machine import LinkId
 
@@ -30,18 +30,18 @@ class Bundle:
         return [(link, encode_frame(one.closed())) for link, queue in self._queues.items() for one in queue]
 
 
-def custody_of(session: bytes, pairs: Iterable[Pair]) -> Iterator[Custody]:
-    """Yield the frames that say custody of `pairs`, each within the bounds of a frame."""
-    batch: list[Pair] = []
+def framefuls(taken: Iterable[Taken]) -> Iterator[tuple[Taken, ...]]:
+    """Yield what was taken in order, as much at a time as one frame of custody may name."""
+    batch: list[Taken] = []
     count = 0
-    for one in pairs:
+    for one in taken:
         if batch and (len(batch) == PAIRS_MAX or count + len(one.recipients) > PAIR_RECIPIENTS_MAX):
-            yield Custody(session, tuple(batch), None)
+            yield tuple(batch)
             batch, count = [], 0
         batch.append(one)
         count += len(one.recipients)
     if batch:
-        yield Custody(session, tuple(batch), None)
+        yield tuple(batch)
 
 
 def batches(parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, ...]]:
@@ -88,8 +88,6 @@ class _Open:
         match frame:
             case Put():
                 return Put(frame.session, tuple(item for item in self.items if isinstance(item, Parcel)))
-            case Custody():
-                return Custody(frame.session, tuple(item for item in self.items if isinstance(item, Pair)), None)
             case Ask():
                 return Ask(frame.session, tuple(item for item in self.items if isinstance(item, Pair)))
             case _:
@@ -100,7 +98,7 @@ def _items(frame: Frame) -> tuple[object, ...]:
     match frame:
         case Put():
             return frame.parcels
-        case Custody() | Ask():
+        case Ask():
             return frame.pairs
         case _:
             return ()
@@ -114,11 +112,11 @@ def _size(frame: Frame) -> int:
     match frame:
         case Put():
             return sum(parcel.size for parcel in frame.parcels)
-        case Custody() | Ask():
+        case Ask():
             return PAIR_BYTES * len(frame.pairs)
         case _:
             return 0
 
 
-_MERGEABLE = (Put, Custody, Ask)
+_MERGEABLE = (Put, Ask)
 PAIR_BYTES = 48

@@ -7,6 +7,7 @@ envelopes share the cost of one send. docs/protocol.md 9.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from i247_protocol.limits import (
     PAIR_RECIPIENTS_MAX,
     PAIRS_MAX,
     RECIPIENTS_MAX,
+    ROOTS_MAX,
+    SHOW_PAIRS_MAX,
 )
 from i247_protocol.names import EnvelopeId, Instant, KeyId, MemberCode, Ordinal, SessionId, parse_member
 from i247_protocol.priority import Lane
@@ -60,6 +63,35 @@ class Pair(NamedTuple):
 
     envelope: bytes
     recipients: tuple[str, ...]
+
+
+class Taken(NamedTuple):
+    """One envelope that was taken for some recipients, with the number of hubs that it had passed by then."""
+
+    envelope: bytes
+    hops: int
+    recipients: tuple[str, ...]
+
+
+class Voucher(NamedTuple):
+    """A custodian's signature over what it took at `at` (ms): the roots of up to 16 frames of one commit."""
+
+    at: Instant
+    roots: tuple[bytes, ...]
+    signature: bytes
+
+
+class Proof(NamedTuple):
+    """What shows anybody that `by` took one envelope for one recipient: its voucher, and the path to one root."""
+
+    envelope: bytes
+    hops: int
+    recipient: str
+    by: str
+    leaf: Ordinal
+    leaves: Ordinal
+    path: tuple[bytes, ...]
+    voucher: Voucher
 
 
 class Fate(StrEnum):
@@ -119,10 +151,16 @@ class Put(_Frame, frozen=True, array_like=True, tag="put"):
 
 
 class Custody(_Frame, frozen=True, array_like=True, tag="custody"):
-    """Say that envelopes, or words of their return, are safely held here; `proof` is reserved and nil."""
+    """Say, and sign, that envelopes are safely held here."""
+
+    taken: tuple[Taken, ...]
+    voucher: Voucher
+
+
+class Noted(_Frame, frozen=True, array_like=True, tag="noted"):
+    """Say that words of return are safely held here."""
 
     pairs: tuple[Pair, ...]
-    proof: None
 
 
 class Returned(_Frame, frozen=True, array_like=True, tag="returned"):
@@ -149,6 +187,19 @@ class Told(_Frame, frozen=True, array_like=True, tag="told"):
     """Answer an ask."""
 
     known: tuple[Known, ...]
+
+
+class Show(_Frame, frozen=True, array_like=True, tag="show"):
+    """Ask what shows how envelopes have left the hub asked."""
+
+    pairs: tuple[Pair, ...]
+
+
+class Shown(_Frame, frozen=True, array_like=True, tag="shown"):
+    """Answer a `show`: the next places' custody, and signed words of return or expiry."""
+
+    proofs: tuple[Proof, ...]
+    words: tuple[Bounce, ...]
 
 
 class Credit(_Frame, frozen=True, array_like=True, tag="credit"):
@@ -183,7 +234,24 @@ class Cards(_Frame, frozen=True, array_like=True, tag="card"):
     cards: tuple[bytes, ...]
 
 
-Frame = Hello | Reset | Put | Custody | Returned | Busy | Ask | Told | Credit | DirWant | DirHave | CardWant | Cards
+Frame = (
+    Hello
+    | Reset
+    | Put
+    | Custody
+    | Returned
+    | Noted
+    | Busy
+    | Ask
+    | Told
+    | Show
+    | Shown
+    | Credit
+    | DirWant
+    | DirHave
+    | CardWant
+    | Cards
+)
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -208,11 +276,16 @@ def _within_bounds(frame: Frame) -> bool:
     match frame:
         case Put():
             return 0 < len(frame.parcels) <= BATCH_PARCELS_MAX and all(_parcel_is_sound(one) for one in frame.parcels)
-        case Custody() | Busy() | Ask():
-            # An answer to an ask has a line for each recipient, and must fit a frame as well.
-            most = PAIRS_MAX if isinstance(frame, Ask) else PAIR_RECIPIENTS_MAX
-            few = 0 < len(frame.pairs) <= PAIRS_MAX and sum(len(one.recipients) for one in frame.pairs) <= most
-            return few and all(_pair_is_sound(pair) for pair in frame.pairs)
+        case Custody():
+            return _are_sound(frame.taken, PAIR_RECIPIENTS_MAX) and _voucher_is_sound(frame.voucher)
+        case Noted() | Busy():
+            return _are_sound(frame.pairs, PAIR_RECIPIENTS_MAX)
+        case Ask() | Show():
+            # An answer has a line for each recipient, and must fit a frame as well.
+            return _are_sound(frame.pairs, PAIRS_MAX if isinstance(frame, Ask) else SHOW_PAIRS_MAX)
+        case Shown():
+            few = len(frame.proofs) + len(frame.words) <= 2 * SHOW_PAIRS_MAX
+            return few and all(_proof_is_sound(proof) for proof in frame.proofs)
         case Told():
             return len(frame.known) <= PAIRS_MAX
         case Returned():
@@ -233,12 +306,30 @@ def _parcel_is_sound(parcel: Parcel) -> bool:
     return True
 
 
-def _pair_is_sound(pair: Pair) -> bool:
+def _are_sound(pairs: Sequence[Pair | Taken], recipients_max: int) -> bool:
+    few = 0 < len(pairs) <= PAIRS_MAX and sum(len(one.recipients) for one in pairs) <= recipients_max
+    return few and all(_pair_is_sound(pair) for pair in pairs)
+
+
+def _pair_is_sound(pair: Pair | Taken) -> bool:
     if len(pair.envelope) != ENVELOPE_ID_BYTES or not 1 <= len(pair.recipients) <= RECIPIENTS_MAX:
+        return False
+    if isinstance(pair, Taken) and not 0 <= pair.hops <= HOPS_FIELD_MAX:
         return False
     for member in pair.recipients:
         parse_member(member)
     return True
+
+
+def _voucher_is_sound(voucher: Voucher) -> bool:
+    return 0 < len(voucher.roots) <= ROOTS_MAX and all(len(root) == HASH_BYTES for root in voucher.roots)
+
+
+def _proof_is_sound(proof: Proof) -> bool:
+    parse_member(proof.recipient)
+    lengths = len(proof.envelope) == ENVELOPE_ID_BYTES and all(len(one) == HASH_BYTES for one in proof.path)
+    bounds = 0 <= proof.hops <= HOPS_FIELD_MAX and len(proof.path) <= PATH_MAX
+    return lengths and bounds and _voucher_is_sound(proof.voucher)
 
 
 def pair(envelope: EnvelopeId, *recipients: MemberCode) -> Pair:
@@ -248,4 +339,7 @@ def pair(envelope: EnvelopeId, *recipients: MemberCode) -> Pair:
 
 SESSION_BYTES = 8
 ENVELOPE_ID_BYTES = 32
+HASH_BYTES = 32
+PATH_MAX = 11
+"""Steps from a leaf to the root of a frame's `PAIR_RECIPIENTS_MAX` leaves."""
 HOPS_FIELD_MAX = 15

@@ -107,6 +107,10 @@ class Machine(Protocol[E_contra]):
         """Take one event; yield what must be done, in order. Must be iterated to its end, before the next event."""
         ...
 
+    def finish(self, now: Now) -> Iterable[Effect]:
+        """Yield what is done once for all events of a turn, before its commit."""
+        ...
+
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
         ...

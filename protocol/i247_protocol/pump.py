@@ -9,7 +9,7 @@ docs/decisions/0002-machines-and-pump.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
@@ -63,7 +63,7 @@ class Pump(Generic[E]):
         """Handle `events` and whatever is due, commit once if anything was saved, then speak."""
         lost, self._lost = self._lost, []
         arrived: Iterable[E | TimePassed | LinkLost] = chain(map(LinkLost, lost), events, self._due(now))
-        self.perform(effect for event in arrived for effect in self._machine.handle(event, now))
+        self.perform(self._effects(arrived, now))
         if not self._dirty:
             self._commit_by = None
         elif self._commit_by is None:
@@ -106,6 +106,11 @@ class Pump(Generic[E]):
             return MonoMs(0)
         deadlines = [at for at in (self._machine.next_deadline(), self._commit_by) if at is not None]
         return min(deadlines, default=None)
+
+    def _effects(self, events: Iterable[E | TimePassed | LinkLost], now: Now) -> Iterator[Effect]:
+        for event in events:
+            yield from self._machine.handle(event, now)
+        yield from self._machine.finish(now)
 
     def _due(self, now: Now) -> Iterable[TimePassed]:
         # Evaluated after the events were handled, since they may have moved the deadline.

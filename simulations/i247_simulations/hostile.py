@@ -11,20 +11,23 @@ from collections.abc import Iterable
 from random import Random
 from typing import Final
 
+from i247_keys.identity import Identity
+from i247_keys.vouching import root_of, vouch
 from i247_protocol import codec
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Custody, Frame, Pair, Parcel, Put, encode_frame, parse_frame
+from i247_protocol.frames import Custody, Frame, Parcel, Put, Taken, encode_frame, parse_frame
 from i247_protocol.header import parse_header
-from i247_protocol.names import MemberCode
+from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.faults import HostileHub, HubLie
 
 
 class Liar:
     """What one hub does to frames while a fault lasts."""
 
-    def __init__(self, fault: HostileHub, chance: Random) -> None:
+    def __init__(self, fault: HostileHub, identity: Identity, chance: Random) -> None:
         self.fault = fault
+        self._identity = identity
         self._chance = chance
         self._past: deque[Parcel] = deque(maxlen=64)
         self.lies = 0
@@ -52,7 +55,7 @@ class Liar:
             case _:
                 return [data]
 
-    def hears(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
+    def hears(self, data: bytes, wall: WallMs) -> tuple[list[bytes], list[bytes]]:
         """Return what reaches this hub's machine instead of a frame for it, and what is answered at once."""
         if self.fault.lie is not HubLie.FORGE_CUSTODY or self._chance.random() * 100 >= self.fault.percent:
             return [data], []
@@ -60,10 +63,15 @@ class Liar:
         if not isinstance(frame, Put):
             return [data], []
         self.lies += 1
-        pairs = tuple(
-            Pair(envelope_id(one.header, one.body), _recipients(one)) for one in frame.parcels if _recipients(one)
+        taken = tuple(
+            Taken(envelope_id(one.header, one.body), one.hops, _recipients(one))
+            for one in frame.parcels
+            if _recipients(one)
         )
-        return [], [encode_frame(Custody(frame.session, pairs, None))] if pairs else []
+        if not taken:
+            return [], []
+        voucher = vouch(self.fault.program, self._identity, wall, [root_of(taken)])
+        return [], [encode_frame(Custody(frame.session, taken, voucher))]
 
     def _swapped(self, parcels: Iterable[Parcel]) -> tuple[Parcel, ...]:
         swapped = []

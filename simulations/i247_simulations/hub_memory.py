@@ -14,6 +14,7 @@ from typing import Final
 from i247_hub.records import (
     Backlog,
     DropExpired,
+    Ended,
     Forget,
     HandedOn,
     Held,
@@ -26,7 +27,8 @@ from i247_hub.records import (
 )
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
-from i247_protocol.names import EnvelopeId, MemberCode, Minutes
+from i247_protocol.limits import PROOFS_KEPT_MS
+from i247_protocol.names import MINUTE_MS, EnvelopeId, MemberCode, Minutes
 from i247_protocol.priority import Priority
 from i247_simulations.ordered import OrderedRows
 from i247_simulations.undoing import Undoing
@@ -54,6 +56,7 @@ class PlainHubMemory:
         self._by_expiry: OrderedRows[tuple[int, int], Held] = OrderedRows()
         self._sharers: dict[int, int] = {}
         self._handed: dict[int, dict[tuple[bytes, str], HandedOn]] = {}
+        self._ended: dict[int, dict[tuple[bytes, str], Ended]] = {}
         self._owed: dict[str, OrderedRows[int, Bounce]] = {}
         self._words: dict[Word, _Owed] = {}
         self._words_by_expiry: dict[int, dict[Word, None]] = {}
@@ -70,6 +73,9 @@ class PlainHubMemory:
             case HandedOn():
                 day = self._handed.setdefault(record.exp // DAY_MINUTES, {})
                 self.undoing.put(day, (record.envelope, record.recipient), record)
+            case Ended():
+                ended = self._ended.setdefault(record.exp // DAY_MINUTES, {})
+                self.undoing.put(ended, (record.envelope, record.recipient), record)
             case Owe():
                 self._owe(record)
             case Settle(to, envelope, recipient):
@@ -126,6 +132,14 @@ class PlainHubMemory:
         """Return who took this envelope for this recipient, the newest, or None."""
         for day in sorted(self._handed, reverse=True):
             found = self._handed[day].get((envelope, recipient))
+            if found is not None:
+                return found
+        return None
+
+    def ended(self, envelope: EnvelopeId, recipient: MemberCode) -> Ended | None:
+        """Return why this envelope went no further for this recipient, the newest, or None."""
+        for day in sorted(self._ended, reverse=True):
+            found = self._ended[day].get((envelope, recipient))
             if found is not None:
                 return found
         return None
@@ -227,8 +241,11 @@ class PlainHubMemory:
         return owed
 
     def _drop_expired(self, minute: Minutes) -> None:
-        for day in [day for day in self._handed if (day + 1) * DAY_MINUTES - 1 <= minute]:
+        kept_since = minute - PROOFS_KEPT_MS // MINUTE_MS
+        for day in [day for day in self._handed if (day + 1) * DAY_MINUTES - 1 <= kept_since]:
             self.undoing.pop(self._handed, day)
+        for day in [day for day in self._ended if (day + 1) * DAY_MINUTES - 1 <= kept_since]:
+            self.undoing.pop(self._ended, day)
         for exp in [exp for exp in self._words_by_expiry if exp <= minute]:
             for word in list(self._words_by_expiry[exp]):
                 self._settle(word)

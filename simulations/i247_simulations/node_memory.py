@@ -31,13 +31,15 @@ from i247_node.records import (
     KeepOutgoing,
     KeepSeen,
     KeepSequence,
+    KeepSigned,
     KeepTrust,
     Outgoing,
     OweAnswer,
     Quarantine,
+    Signed,
 )
 from i247_protocol.errors import CallerFault
-from i247_protocol.limits import QUARANTINE_PER_SENDER_MAX, SKEW_MS
+from i247_protocol.limits import PROOFS_KEPT_MS, QUARANTINE_PER_SENDER_MAX, SKEW_MS
 from i247_protocol.names import MINUTE_MS, EnvelopeId, EvidenceId, MemberCode, MessageId, Minutes
 from i247_protocol.priority import Priority
 from i247_simulations.ordered import OrderedRows
@@ -62,6 +64,8 @@ class PlainNodeMemory:
         self._queued: dict[tuple[DeliveryState, Priority], OrderedRows[Place, Delivery]] = {}
         self._for_member: dict[tuple[DeliveryState, MemberCode], OrderedRows[int, Delivery]] = {}
         self._by_expiry: OrderedRows[tuple[int, int, MemberCode], Place] = OrderedRows()
+        self._by_id: dict[bytes, int] = {}
+        self._signed: dict[int, dict[int, tuple[tuple[Signed, bytes], ...]]] = {}
         self._seen: dict[int, dict[tuple[str, bytes], EvidenceId]] = {}
         self._withheld: OrderedRows[int, int] = OrderedRows()
         self._owed: OrderedRows[int, int] = OrderedRows()
@@ -81,11 +85,15 @@ class PlainNodeMemory:
             case KeepOutgoing(message, deliveries):
                 put(self.messages, message.n, message)
                 put(self._by_sid, message.sid, message.n)
+                put(self._by_id, message.id, message.n)
                 put(self._last, "outgoing", max(self._last["outgoing"], message.n))
                 for delivery in deliveries:
                     self._deliver(delivery)
             case KeepDelivery(delivery):
                 self._deliver(delivery)
+            case KeepSigned(n, exp, kind, data):
+                until = self._signed.setdefault(exp, {})
+                put(until, n, (*until.get(n, ()), (kind, data)))
             case KeepSeen(seen):
                 day = self._seen.setdefault(seen.exp // DAY_MINUTES, {})
                 put(day, (seen.sender, seen.id), seen.sid)
@@ -138,6 +146,15 @@ class PlainNodeMemory:
     def outgoing_by_sid(self, sid: EvidenceId) -> Outgoing | None:
         """Return the message of ours with this evidence id."""
         return self.messages.get(self._by_sid.get(sid, 0))
+
+    def outgoing_by_id(self, id: MessageId) -> Outgoing | None:
+        """Return the message of ours with this id."""
+        return self.messages.get(self._by_id.get(id, 0))
+
+    def signed(self, n: int) -> Sequence[tuple[Signed, bytes]]:
+        """Return what others signed about message `n`, in order."""
+        message = self.messages.get(n)
+        return [] if message is None else list(self._signed.get(message.exp, {}).get(n, ()))
 
     def delivery(self, n: int, recipient: MemberCode) -> Delivery | None:
         """Return where message `n` stands for `recipient`."""
@@ -294,6 +311,8 @@ class PlainNodeMemory:
         gone = minute - SKEW_MS // MINUTE_MS
         for day in [day for day in self._seen if (day + 1) * DAY_MINUTES - 1 <= gone]:
             self.undoing.pop(self._seen, day)
+        for exp in [exp for exp in self._signed if exp <= minute - PROOFS_KEPT_MS // MINUTE_MS]:
+            self.undoing.pop(self._signed, exp)
 
 
 UNSETTLED: Final = frozenset({DeliveryState.QUEUED, DeliveryState.IN_CUSTODY})

@@ -136,6 +136,10 @@ class Program:
         bent = self._bent
         return self._watched(handle(event, now) if bent is None else bent(self, event, now, handle))
 
+    def finish(self, now: Now) -> Iterator[Effect]:
+        """Let the machine do what it does once a turn."""
+        return self._watched(self.machine.finish(now))
+
     def _watched(self, effects: Iterable[Effect]) -> Iterator[Effect]:
         see = self._around.effect
         for effect in effects:
@@ -210,6 +214,9 @@ class _Watched:
 
     def handle(self, event: object, now: Now) -> Iterator[Effect]:
         return self._program.bend(event, now)
+
+    def finish(self, now: Now) -> Iterator[Effect]:
+        return self._program.finish(now)
 
     def next_deadline(self) -> MonoMs | None:
         return self._program.machine.next_deadline()

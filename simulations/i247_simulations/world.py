@@ -199,7 +199,7 @@ class World:
             return
         liar = self._liars.get(name)
         if liar is not None and isinstance(event, FrameArrived):
-            heard, answers = liar.hears(event.data)
+            heard, answers = liar.hears(event.data, WallMs(START + self.agenda.now_us // 1_000))
             for answer in answers:
                 self.network.inject(name, event.link, answer)
             for data in heard:
@@ -382,7 +382,8 @@ class World:
             case ClockDrift(program=name):
                 self._clocks[name].drift(fault.ppm, now_us)
             case HostileHub(program=name):
-                self._liars[name] = Liar(fault, luck(self.seed, f"hostile/{fault.at_ms}/{name}"))
+                identity = self.authority.identity(name)
+                self._liars[name] = Liar(fault, identity, luck(self.seed, f"hostile/{fault.at_ms}/{name}"))
                 self.agenda.after(fault.for_ms * 1_000, self._throw_out, name)
             case HostileMember(program=name):
                 self._heard[name] = []

@@ -157,7 +157,7 @@ class Pen:
         self._world.inject(hub, code, lane, lambda session: Put(session, parcels))
         self._world.run(200)
         answers = self._world.sent(code, hub, Custody, since=before)
-        return sum(len(frame.pairs) for frame in answers if isinstance(frame, Custody))
+        return sum(len(frame.taken) for frame in answers if isinstance(frame, Custody))
 
 
 def home(world: World, code: str) -> HubName:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.attacks.forgery import Pen, check_house, entries_of, parcels_in, refused
+from tests.keys.repository import custody_by
 from tests.world import Voice, World
 
 from i247_protocol import codec
@@ -28,6 +29,7 @@ from i247_protocol.frames import (
     Reset,
     Returned,
     Role,
+    Taken,
     Told,
     encode_frame,
 )
@@ -193,7 +195,8 @@ def test_claims_about_what_was_never_put(world: World, voice: Voice) -> None:
     envelope = bytes(range(32))
     forged = Returned(voice.session, ())
     pairs = (Pair(envelope, ("SG", "BR")),)
-    answers = heard(world, voice, Custody(voice.session, pairs, None), Busy(voice.session, pairs, "x", 1), forged)
+    custody = custody_by("BR", voice.session, Taken(envelope, 0, ("SG", "BR")))
+    answers = heard(world, voice, custody, Busy(voice.session, pairs, "x", 1), forged)
     assert answers == []
     world.run(10_000)
     assert len(entries_of(world, "SG")) >= 1
@@ -313,7 +316,7 @@ def test_good_envelopes_among_bad_ones_are_taken(world: World, voice: Voice) -> 
     bad = [forge(pen, world.now.wall) for _, forge in ENVELOPES.values()]
     small = [parcel for parcel in bad if len(repr(parcel)) < 100_000]
     answers = heard(world, voice, Put(voice.session, (*small, one(pen), *small)))
-    assert [len(frame.pairs) for frame in answers if isinstance(frame, Custody)] == [1], (
+    assert [len(frame.taken) for frame in answers if isinstance(frame, Custody)] == [1], (
         answers,
         refused(world, "lyon"),
     )
@@ -365,9 +368,9 @@ def test_custody_before_the_envelope_was_put_frees_no_room_twice(world: World) -
     ]
     heard(world, bulk, Put(bulk.session, tuple(parcels)))
     assert parcels_in(bulk.heard()), "the hub puts them back to their own sender"
-    pair = Pair(envelope_id(parcels[0].header, parcels[0].body), ("BR",))
+    taken = Taken(envelope_id(parcels[0].header, parcels[0].body), 1, ("BR",))
     for voice in (express, bulk, express, bulk):
-        heard(world, voice, Custody(voice.session, (pair,), None))
+        heard(world, voice, custody_by("BR", voice.session, taken))
     assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
     check_house(world)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.attacks.forgery import Pen, check_house, entries_of, parcels_in, refused
-from tests.keys.repository import key
+from tests.keys.repository import custody_by, key
 from tests.world import Voice, World
 
 from i247_hub.returns import Returns
@@ -19,7 +19,6 @@ from i247_protocol.frames import (
     Bounce,
     Busy,
     Credit,
-    Custody,
     Fate,
     Frame,
     Hello,
@@ -30,6 +29,7 @@ from i247_protocol.frames import (
     Reset,
     Returned,
     Role,
+    Taken,
     Told,
     encode_frame,
     parse_frame,
@@ -105,14 +105,14 @@ def test_custody_for_what_it_throws_away() -> None:
     def thief(sender: str, receiver: str, data: bytes) -> list[bytes]:
         frame = parse_frame(data)
         if (sender, receiver) == ("singapore", "SG") and isinstance(frame, Put):
-            pairs = []
+            taken = []
             for parcel in frame.parcels:
                 name = envelope_id(parcel.header, parcel.body)
                 if name not in dropped and len(dropped) < 5:
                     dropped.add(name)
-                    pairs.append(Pair(name, ("SG",)))
-            if pairs:
-                world.carry("SG", link_of(world), encode_frame(Custody(frame.session, tuple(pairs), None)))
+                    taken.append(Taken(name, parcel.hops, ("SG",)))
+            if taken:
+                world.carry("SG", link_of(world), encode_frame(custody_by("SG", frame.session, *taken)))
                 return []
         return [data]
 
@@ -126,6 +126,10 @@ def test_custody_for_what_it_throws_away() -> None:
     assert world.total("FR", "sent-again") >= 5
 
 
+def all_of(put: Put) -> list[Taken]:
+    return [Taken(envelope_id(one.header, one.body), one.hops, ("SG",)) for one in put.parcels]
+
+
 def link_of(world: World) -> LinkId:
     return LinkId(b"hub:singapore:express")
 
@@ -136,8 +140,7 @@ def test_custody_by_a_hub_that_keeps_nothing_and_then_is_replaced(world: World) 
 
     def swallow(voice: Voice, owner: str, frame: Frame) -> None:
         if isinstance(frame, Put):
-            pairs = tuple(Pair(envelope_id(one.header, one.body), ("SG",)) for one in frame.parcels)
-            voice.say(Custody(voice.session, pairs, None))
+            voice.say(custody_by("lyon", voice.session, *all_of(frame)))
         elif isinstance(frame, Ask):
             known = tuple(Known(one.envelope, "SG", Fate.HELD, "SG", 0) for one in frame.pairs)
             voice.say(Told(voice.session, known))
@@ -164,8 +167,7 @@ def test_custody_for_some_of_a_rows_recipients(world: World) -> None:
 
     def half(voice: Voice, owner: str, frame: Frame) -> None:
         if isinstance(frame, Put) and owner == "lyon":
-            pairs = tuple(Pair(envelope_id(one.header, one.body), ("SG",)) for one in frame.parcels)
-            voice.say(Custody(voice.session, pairs, None))
+            voice.say(custody_by("singapore", voice.session, *all_of(frame)))
 
     made.start_hub("singapore")
     made.run(3_000)  # for the keycards
@@ -280,8 +282,7 @@ def test_a_hub_that_calls_every_key_dead_cannot_make_a_node_spin(
                 for one in frame.parcels
             ]
             if takes_custody_first:
-                pairs = tuple(Pair(one.envelope, ("SG",)) for one in words)
-                voice.say(Custody(voice.session, pairs, None))
+                voice.say(custody_by("lyon", voice.session, *all_of(frame)))
             voice.say(Returned(voice.session, tuple(words)))
 
     world.pretend("lyon", answer)

@@ -11,7 +11,7 @@ from tests.world import World
 
 from i247_node.commands import Accepted
 from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Custody, Frame, Pair, Put, parse_frame
+from i247_protocol.frames import Custody, Frame, Put, Taken, parse_frame
 from i247_protocol.names import EnvelopeId
 from i247_protocol.priority import Priority
 
@@ -35,9 +35,9 @@ def run_until(world: World, speaker: str, kind: type[Frame], ms: int = 3_000) ->
     return None
 
 
-def pairs(frame: Frame | None) -> Iterator[Pair]:
+def pairs(frame: Frame | None) -> Iterator[Taken]:
     assert isinstance(frame, Custody)
-    yield from frame.pairs
+    yield from frame.taken
 
 
 @pytest.mark.parametrize("prio", [Priority.URGENT, Priority.BULK])

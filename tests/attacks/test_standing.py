@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.attacks.forgery import DAY_MS, HOUR_MS, Pen, check_house, entries_of, refused
+from tests.keys.repository import custody_by
 from tests.world import World
 
 from i247_keys.charter import Kind
@@ -22,6 +23,7 @@ from i247_protocol.frames import (
     Pair,
     Put,
     Returned,
+    Taken,
     Told,
     parse_frame,
 )
@@ -64,7 +66,7 @@ def test_a_suspended_member_may_speak_of_the_directory_alone() -> None:
     envelope = Pair(bytes(32), ("FR",))
     voice.say(Put(voice.session, (Pen(world).sealed("BR", "FR"),)))
     voice.say(Ask(voice.session, (envelope,)))
-    voice.say(Custody(voice.session, (envelope,), None))
+    voice.say(custody_by("BR", voice.session, Taken(bytes(32), 0, ("FR",))))
     voice.say(CardWant(voice.session, ()))
     voice.say(Cards(voice.session, ()))
     world.run(200)

@@ -22,6 +22,7 @@ from i247_hub.status import Snapshot, ask
 from i247_keys import ceremony_files as files
 from i247_keys import key_folder
 from i247_keys.ceremony import Changes
+from i247_keys.identity import Identity
 from i247_keys.keyfile import LEAST, passphrase_from_file
 from i247_keys.trust import Trust
 from i247_node.sockets import NodeSockets
@@ -100,7 +101,8 @@ class Network:
 
     def member(self, code: str, hub: HubFolder, lane: Lane = Lane.BULK) -> Member:
         link = key_folder.read_link_secret(self.members[code] / key_folder.LINK_FILE, PASSPHRASE)
-        return Member(link, hub, lane)
+        identity = key_folder.read_identity(self.members[code] / key_folder.IDENTITY_FILE, PASSPHRASE)
+        return Member(code, identity, link, hub, lane)
 
 
 class HubFolder:
@@ -200,7 +202,9 @@ class Daemon:
 class Member:
     """One lane of a member's node, which does what the test says."""
 
-    def __init__(self, link_secret: bytes, hub: HubFolder, lane: Lane) -> None:
+    def __init__(self, code: str, identity: Identity, link_secret: bytes, hub: HubFolder, lane: Lane) -> None:
+        self.code = code
+        self.identity = identity
         self.lane = lane
         self.session = os.urandom(8)
         self._link = LinkId(f"hub:{hub.folder.name}:{lane}".encode())

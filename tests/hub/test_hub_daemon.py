@@ -18,9 +18,10 @@ from tests.hub.network import Daemon, HubFolder, Member, Network, findings_of, f
 from i247_hub.config import read_config
 from i247_hub.status import QUESTION
 from i247_keys import ceremony_files as files
+from i247_keys.vouching import root_of, vouch
 from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Custody, Pair, Put
-from i247_protocol.names import MemberCode
+from i247_protocol.frames import Custody, Put, Taken
+from i247_protocol.names import MemberCode, WallMs
 from i247_protocol.priority import Lane, Priority
 
 pytestmark = pytest.mark.slow
@@ -63,9 +64,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     one.close()
 
 
-def custody_of(put: Put, member: str) -> Custody:
+def custody_of(put: Put, member: Member) -> Custody:
     parcel = put.parcels[0]
-    return Custody(put.session, (Pair(envelope_id(parcel.header, parcel.body), (member,)),), None)
+    taken = (Taken(envelope_id(parcel.header, parcel.body), parcel.hops, (member.code,)),)
+    return Custody(put.session, taken, vouch(member.code, member.identity, WallMs(0), [root_of(taken)]))
 
 
 # --- a life ---
@@ -75,7 +77,7 @@ def test_what_a_hub_took_survives_a_kill_and_is_delivered_once(place: Place) -> 
     first = place.start().ready()
     sender = place.member("AA")
     sender.put(MARK, "BB")
-    assert sender.hear(Custody).pairs[0].recipients == ("BB",)
+    assert sender.hear(Custody).taken[0].recipients == ("BB",)
     box = first.until(lambda one: bool(one.mailboxes)).mailboxes[0]
     assert (box.place, box.express, box.bulk, box.is_connected) == ("BB", 0, 1, False)
     first.stop(signal.SIGKILL)
@@ -84,7 +86,7 @@ def test_what_a_hub_took_survives_a_kill_and_is_delivered_once(place: Place) -> 
     recipient = place.member("BB")
     put = recipient.hear(Put)
     assert put.parcels[0].body == MARK
-    recipient.say(custody_of(put, "BB"))
+    recipient.say(custody_of(put, recipient))
     after = second.until(lambda one: not one.mailboxes)
     assert (after.store_bytes, after.members_connected) == (0, ("BB",))
     assert after.counters["handed-on"] == 1

@@ -116,7 +116,7 @@ class AgainstTheModel(RuleBasedStateMachine):
     )
     def hand_on(self, envelope: EnvelopeId, to: MemberCode, hop: Hop, at: WallMs) -> None:
         # One envelope has one expiry, as its header says so.
-        record = HandedOn(envelope, to, hop.text, at, Minutes(DAY * ENVELOPES.index(envelope)))
+        record = HandedOn(envelope, to, hop.text, at, Minutes(DAY * ENVELOPES.index(envelope)), hop.text.encode())
         self.store.persist(record)
         self.model.handed.append(record)
 
@@ -138,11 +138,11 @@ class AgainstTheModel(RuleBasedStateMachine):
         self.store.persist(Settle(to, envelope, member))
         self.model.owed.pop((to, envelope, member), None)
 
-    @rule(minute=st.integers(0, 4 * DAY).map(Minutes))
+    @rule(minute=st.integers(0, 34 * DAY).map(Minutes))
     def drop(self, minute: Minutes) -> None:
         self.store.persist(DropExpired(minute))
-        today = (minute + 1) // DAY
-        self.model.handed = [row for row in self.model.handed if row.exp // DAY >= today]
+        first_kept = (minute - 30 * DAY + 1) // DAY
+        self.model.handed = [row for row in self.model.handed if row.exp // DAY >= first_kept]
         self.model.owed = {key: row for key, row in self.model.owed.items() if row[1] > minute}
 
     @rule()

@@ -31,8 +31,10 @@ from i247_keys.pulse import Pulse, encode_pulse, parse_pulse
 from i247_keys.request import Particulars, particulars_of
 from i247_keys.roster import MemberRow, Roster, encode_roster
 from i247_keys.trust import Trust
+from i247_keys.vouching import root_of, vouch
 from i247_protocol import codec
 from i247_protocol.digests import next_key_hash
+from i247_protocol.frames import Custody, Taken
 from i247_protocol.names import DAY_MS, HubName, MemberCode, WallMs
 
 START = WallMs(1_800_000_000_000)
@@ -46,6 +48,11 @@ def key(name: str) -> Identity:
 
 def link(name: str) -> bytes:
     return blake2b(f"link {name}".encode(), digest_size=32).digest()
+
+
+def custody_by(name: str, session: bytes, *taken: Taken, at: int = 0, signer: Identity | None = None) -> Custody:
+    """Return the custody that the hub or member `name` signs, or `signer` in its name."""
+    return Custody(session, taken, vouch(name, signer or key(name), WallMs(at), [root_of(taken)]))
 
 
 def particulars(code: str, identity: str, next_identity: str, /, **changed: Any) -> Particulars:

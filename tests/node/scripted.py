@@ -63,6 +63,9 @@ class ScriptedNode:
             return [Persist(event)]
         return [Persist(event), Tell(accepted(event.token))]
 
+    def finish(self, now: Now) -> Sequence[Effect]:
+        return ()
+
     def next_deadline(self) -> MonoMs | None:
         return self.deadline
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i247_protocol.bundle import PAIR_BYTES, Bundle
-from i247_protocol.frames import Ask, Credit, Custody, Frame, Pair, Parcel, Put, Reset, Told, parse_frame
+from i247_protocol.frames import Ask, Credit, Frame, Pair, Parcel, Put, Reset, Told, parse_frame
 from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, BODY_BYTES_MAX, FRAME_BYTES_MAX, PAIRS_MAX
 from i247_protocol.machine import LinkId
 
@@ -36,7 +36,7 @@ def content(frames: Iterable[tuple[LinkId, Frame]], link: LinkId) -> list[tuple[
         items: tuple[object, ...] = (frame,)
         if isinstance(frame, Put):
             items = frame.parcels
-        elif isinstance(frame, Custody | Ask):
+        elif isinstance(frame, Ask):
             items = frame.pairs
         said += [(type(frame).__name__, frame.session, item) for item in items if on == link]
     return said
@@ -44,7 +44,6 @@ def content(frames: Iterable[tuple[LinkId, Frame]], link: LinkId) -> list[tuple[
 
 frames = st.one_of(
     st.builds(lambda s, n: Put(s, (parcel(n),)), st.sampled_from([ONE, TWO]), st.integers(0, 99)),
-    st.builds(lambda s, n: Custody(s, (named(n),), None), st.sampled_from([ONE, TWO]), st.integers(0, 99)),
     st.builds(lambda s, n: Ask(s, (named(n), named(n + 1))), st.sampled_from([ONE, TWO]), st.integers(0, 99)),
     st.builds(lambda n: Credit(ONE, n, n), st.integers(0, 99)),
     st.just(Reset(TWO)),

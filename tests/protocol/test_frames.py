@@ -23,20 +23,33 @@ from i247_protocol.frames import (
     Frame,
     Hello,
     Known,
+    Noted,
     Pair,
     Parcel,
+    Proof,
     Put,
     Reset,
     Returned,
     Role,
+    Show,
+    Shown,
+    Taken,
     Told,
+    Voucher,
     encode_frame,
     pair,
     parse_frame,
     session_of,
 )
 from i247_protocol.header import Envelope, Wrap
-from i247_protocol.limits import BATCH_PARCELS_MAX, FRAME_BYTES_MAX, PAIRS_MAX, RECIPIENTS_MAX
+from i247_protocol.limits import (
+    BATCH_PARCELS_MAX,
+    FRAME_BYTES_MAX,
+    PAIRS_MAX,
+    RECIPIENTS_MAX,
+    ROOTS_MAX,
+    SHOW_PAIRS_MAX,
+)
 from i247_protocol.names import WALL_MS_MAX, EnvelopeId, KeyId, MemberCode
 from i247_protocol.priority import Lane
 from i247_protocol.reasons import Reason
@@ -53,6 +66,21 @@ wraps = st.lists(st.tuples(codes, st.binary(min_size=8, max_size=8), some_bytes)
 parcels = st.builds(Parcel, st.integers(0, 15), some_bytes, some_bytes, wraps)
 pairs = st.builds(Pair, envelopes, st.lists(codes, min_size=1, max_size=4).map(tuple))
 many_pairs = st.lists(pairs, min_size=1, max_size=4).map(tuple)
+taken = st.builds(Taken, envelopes, st.integers(0, 15), st.lists(codes, min_size=1, max_size=4).map(tuple))
+many_taken = st.lists(taken, min_size=1, max_size=4).map(tuple)
+hashes = st.binary(min_size=32, max_size=32)
+vouchers = st.builds(Voucher, numbers, st.lists(hashes, min_size=1, max_size=3).map(tuple), some_bytes)
+proofs = st.builds(
+    Proof,
+    envelopes,
+    st.integers(0, 15),
+    codes,
+    st.text(max_size=9),
+    numbers,
+    numbers,
+    st.lists(hashes, max_size=11).map(tuple),
+    vouchers,
+)
 known = st.builds(Known, envelopes, codes, st.sampled_from(Fate), st.text(max_size=5), numbers)
 bounces = st.builds(Bounce, envelopes, codes, st.text(max_size=9), numbers, st.text(max_size=9), some_bytes)
 frames: st.SearchStrategy[Any] = st.one_of(
@@ -70,8 +98,11 @@ frames: st.SearchStrategy[Any] = st.one_of(
     ),
     st.builds(Reset, sessions),
     st.builds(Put, sessions, st.lists(parcels, min_size=1, max_size=3).map(tuple)),
-    st.builds(Custody, sessions, many_pairs, st.none()),
+    st.builds(Custody, sessions, many_taken, vouchers),
     st.builds(Returned, sessions, st.lists(bounces, max_size=3).map(tuple)),
+    st.builds(Noted, sessions, many_pairs),
+    st.builds(Show, sessions, many_pairs),
+    st.builds(Shown, sessions, st.lists(proofs, max_size=3).map(tuple), st.lists(bounces, max_size=3).map(tuple)),
     st.builds(Busy, sessions, many_pairs, st.text(max_size=9), numbers),
     st.builds(Ask, sessions, many_pairs),
     st.builds(Told, sessions, st.lists(known, max_size=3).map(tuple)),
@@ -155,6 +186,8 @@ def test_all_kinds_are_tried() -> None:
 
 
 PAIRS = [[EVE, ["FR"]]]
+TAKEN = [[EVE, 0, ["FR"]]]
+VOUCHER = [0, [bytes(32)], bytes(64)]
 PARCEL = [0, b"header", b"body", []]
 
 
@@ -170,9 +203,19 @@ PARCEL = [0, b"header", b"body", []]
         (["put", SESSION, [[*PARCEL[:3], [["FR", b"", b""]] * RECIPIENTS_MAX]]], True),
         (["put", SESSION, [[*PARCEL[:3], [["FR", b"", b""]] * (RECIPIENTS_MAX + 1)]]], False),
         (["put", SESSION, [[*PARCEL[:3], [["Fr", b"", b""]]]]], False),
-        (["custody", SESSION, PAIRS * PAIRS_MAX, None], True),
-        (["custody", SESSION, PAIRS * (PAIRS_MAX + 1), None], False),
-        (["custody", SESSION, PAIRS, b"a proof"], False),
+        (["custody", SESSION, TAKEN * PAIRS_MAX, VOUCHER], True),
+        (["custody", SESSION, TAKEN * (PAIRS_MAX + 1), VOUCHER], False),
+        (["custody", SESSION, TAKEN, None], False),
+        (["custody", SESSION, TAKEN, [0, [bytes(32)] * ROOTS_MAX, b""]], True),
+        (["custody", SESSION, TAKEN, [0, [bytes(32)] * (ROOTS_MAX + 1), b""]], False),
+        (["custody", SESSION, TAKEN, [0, [], b""]], False),
+        (["custody", SESSION, [[EVE, 16, ["FR"]]], VOUCHER], False),
+        (["show", SESSION, PAIRS * SHOW_PAIRS_MAX], True),
+        (["show", SESSION, PAIRS * (SHOW_PAIRS_MAX + 1)], False),
+        (["shown", SESSION, [], []], True),
+        (["shown", SESSION, [[EVE, 0, "FR", "lyon", 0, 1, [bytes(32)] * 11, VOUCHER]], []], True),
+        (["shown", SESSION, [[EVE, 0, "FR", "lyon", 0, 1, [bytes(32)] * 12, VOUCHER]], []], False),
+        (["shown", SESSION, [[EVE, 0, "FR", "lyon", -1, 1, [], VOUCHER]], []], False),
         (["ask", SESSION, [[EVE, ["FR"] * RECIPIENTS_MAX]]], True),
         (["ask", SESSION, [[EVE, ["FR"] * (RECIPIENTS_MAX + 1)]]], False),
         (["ask", SESSION, [[EVE, []]]], False),

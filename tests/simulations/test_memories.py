@@ -60,7 +60,9 @@ def hub_turns(luck: Random) -> Iterator[list[object]]:
                 case 3:
                     turn.append(hub.Forget(luck.randint(1, seq + 1)))
                 case 4:
-                    turn.append(hub.HandedOn(envelope(n), DE, "DE", WallMs(luck.randrange(99)), exp))
+                    at = WallMs(luck.randrange(99))
+                    turn.append(hub.HandedOn(envelope(n), DE, "DE", at, exp, digest("proof", at)))
+                    turn.append(hub.Ended(envelope(n + 1), XP, "expired", at, exp))
                 case 5:
                     turn.append(hub.Owe(luck.choice(("FR", "eu")), bounce(n), exp))
                 case 6:

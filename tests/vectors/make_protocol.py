@@ -26,7 +26,9 @@ from i247_keys import contexts
 from i247_keys.documents import parse_document
 from i247_keys.identity import Identity
 from i247_keys.keycard import EpochKey, sign_keycard
+from i247_keys.merkle import Tree
 from i247_keys.returned import returned_payload
+from i247_keys.vouching import root_of, vouch
 from i247_protocol import codec, digests
 from i247_protocol.audit import Chain, record_digest
 from i247_protocol.bodies import Body
@@ -45,12 +47,17 @@ from i247_protocol.frames import (
     Frame,
     Hello,
     Known,
+    Noted,
     Pair,
     Parcel,
+    Proof,
     Put,
     Reset,
     Returned,
     Role,
+    Show,
+    Shown,
+    Taken,
     Told,
     encode_frame,
 )
@@ -337,14 +344,19 @@ def _frames() -> dict[str, Any]:
 
 def good_frames() -> dict[str, Frame]:
     """Return one frame of each kind, by a name."""
+    taken = (Taken(EVE, 1, ("FR", "SG")),)
     bounce = (EVE, "FR", Reason.DEAD_KEY.value, EXP * 60_000, "lyon")
+    word = Bounce(*bounce, SIGNER.sign(contexts.RETURNED, returned_payload(*bounce)))
     return {
         "hello": Hello(SESSION, Role.MEMBER, Lane.EXPRESS, 7, bytes(32), bytes(32), EXP * 60_000, 1024, 8_388_608),
         "reset": Reset(SESSION),
         "put, one recipient": Put(SESSION, (Parcel(0, b"header", b"body", ()),)),
         "put, many": Put(SESSION, (Parcel(1, b"header", b"body", (("FR", bytes(8), bytes(80)),)),)),
-        "custody": Custody(SESSION, (Pair(EVE, ("FR", "SG")),), None),
-        "returned": Returned(SESSION, (Bounce(*bounce, SIGNER.sign(contexts.RETURNED, returned_payload(*bounce))),)),
+        "custody": Custody(SESSION, taken, vouch("lyon", SIGNER, WallMs(EXP * 60_000), [root_of(taken), bytes(32)])),
+        "noted": Noted(SESSION, (Pair(EVE, ("FR",)),)),
+        "show": Show(SESSION, (Pair(EVE, ("FR",)),)),
+        "shown": Shown(SESSION, (_proof(taken),), (word,)),
+        "returned": Returned(SESSION, (word,)),
         "busy": Busy(SESSION, (Pair(EVE, ("FR",)),), Reason.STORE_FULL.value, 5_000),
         "ask": Ask(SESSION, (Pair(EVE, ("FR",)),)),
         "told": Told(
@@ -363,8 +375,16 @@ def good_frames() -> dict[str, Frame]:
     }
 
 
+def _proof(taken: tuple[Taken, ...]) -> Proof:
+    voucher = vouch("lyon", SIGNER, WallMs(EXP * 60_000), [root_of(taken)])
+    leaves = [(one.envelope, one.hops, member) for one in taken for member in one.recipients]
+    tree = Tree([envelope + bytes([hops]) + member.encode() for envelope, hops, member in leaves])
+    return Proof(*leaves[0], "lyon", 0, len(leaves), tree.path(0), voucher)
+
+
 def _bad_frames() -> Iterator[dict[str, Any]]:
     put, pairs = [0, b"header", b"body", []], [[EVE, ["FR"]]]
+    taken, voucher = [[EVE, 0, ["FR"]]], [0, [bytes(32)], bytes(64)]
     for name, value in (
         ("a map", {"kind": "reset", "session": SESSION}),
         ("an empty array", []),
@@ -378,9 +398,15 @@ def _bad_frames() -> Iterator[dict[str, Any]]:
         ("sixteen hops", ["put", SESSION, [[16, *put[1:]]]]),
         ("a parcel without wraps", ["put", SESSION, [put[:3]]]),
         ("a wrap for nobody", ["put", SESSION, [[*put[:3], [["fr", bytes(8), bytes(80)]]]]]),
-        ("custody of nothing", ["custody", SESSION, [], None]),
-        ("custody without a proof", ["custody", SESSION, pairs]),
-        ("custody with a proof", ["custody", SESSION, pairs, b""]),
+        ("custody of nothing", ["custody", SESSION, [], voucher]),
+        ("custody without a voucher", ["custody", SESSION, taken]),
+        ("custody with nil for a voucher", ["custody", SESSION, taken, None]),
+        ("custody without hops", ["custody", SESSION, pairs, voucher]),
+        ("custody after sixteen hops", ["custody", SESSION, [[EVE, 16, ["FR"]]], voucher]),
+        ("custody under no root", ["custody", SESSION, taken, [0, [], bytes(64)]]),
+        ("custody under 17 roots", ["custody", SESSION, taken, [0, [bytes(32)] * 17, bytes(64)]]),
+        ("custody under a root of 31 bytes", ["custody", SESSION, taken, [0, [bytes(31)], bytes(64)]]),
+        ("a question for 65 proofs", ["show", SESSION, pairs * 65]),
         ("an envelope's id of 31 bytes", ["ask", SESSION, [[EVE[:31], ["FR"]]]]),
         ("a pair without recipients", ["ask", SESSION, [[EVE, []]]]),
         ("513 pairs", ["ask", SESSION, pairs * 513]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from i247_edges.terminal import Commands, examples
-from i247_keys.cli import ceremony, hub, identity, member, roster
+from i247_keys.cli import ceremony, evidence, hub, identity, member, roster
 
 
 @click.group(cls=Commands)
@@ -28,5 +28,5 @@ def main() -> None:
     """Make keys and requests, hold the ceremony, and look into a directory."""
 
 
-for family in (ceremony, member, hub, identity, roster):
+for family in (ceremony, member, hub, identity, roster, evidence):
     main.add_command(family.commands)

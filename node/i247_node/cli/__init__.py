@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from i247_edges.terminal import Commands
-from i247_node.cli.evidence import audit, trace
+from i247_node.cli.evidence import audit, evidence, trace
 from i247_node.cli.mail import board, inbox, outbox
 from i247_node.cli.options import examples
 from i247_node.cli.registers import register
@@ -32,5 +32,5 @@ def main() -> None:
     """Run a member's node, and speak through it with other members."""
 
 
-for command in (init, check, run, status, query, notice, write, inbox, outbox, board, trace, register, audit):
+for command in (init, check, run, status, query, notice, write, inbox, outbox, board, trace, evidence, register, audit):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""Trace a message, and verify the audit trail. Edge."""
+"""Trace a message, write what proves its way, and verify the audit trail. Edge."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from i247_edges.terminal import emit, json_option, table, when
+from i247_keys.whole_file import write_whole
 from i247_node.cli.options import bureau_at, config_option, examples
 from i247_node.client import Bureau
 from i247_node.forms import PAGE_MAX, PAGE_USUAL
@@ -28,6 +29,27 @@ def trace(*, message: str, path: Path | None, as_json: bool) -> None:
         emit(found, as_json=True)
         return
     table(("at", "what", "member", "detail"), [(when(s.at), s.what, s.peer, s.detail or "-") for s in found.steps])
+
+
+@click.command()
+@click.argument("message")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--wait", metavar="DURATION", default="3s", show_default=True, help="How long to wait for the hubs.")
+@config_option
+@json_option
+@examples("i247-node evidence 5f0c6a2b9d1e4c7780aa31b2c4d5e6f7 --out message.evidence")
+def evidence(*, message: str, out: Path, wait: str, path: Path | None, as_json: bool) -> None:
+    """Write what proves what became of MESSAGE, a message of ours; `i247-keys evidence verify` judges it anywhere."""
+    with bureau_at(path) as bureau:
+        found = bureau.evidence(message, wait)
+    write_whole(out, found.file)
+    if as_json:
+        emit({"file": str(out), "bytes": len(found.file), "answerable": found.answerable}, as_json=True)
+        return
+    click.echo(f"wrote {out}: {len(found.file)} bytes")
+    for hub in found.answerable:
+        click.echo(f"{hub} signed for it, and has not shown who took it next")
+    click.echo(f"next: i247-keys evidence verify {out} --pin PIN")
 
 
 @click.group()

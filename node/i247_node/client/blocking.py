@@ -16,6 +16,7 @@ from i247_node.forms import (
     PAGE_USUAL,
     AuditPage,
     Board,
+    EvidenceShown,
     InboxPage,
     NewsShown,
     OutboxPage,
@@ -150,6 +151,10 @@ class Bureau:
     def trace(self, message: str) -> Trace:
         """Return what is known here of a message, in order."""
         return self._make(calls.trace(message))
+
+    def evidence(self, message: str, wait: str = "3s") -> EvidenceShown:
+        """Return what proves what became of a message of ours; the hubs on its way are asked, and waited for."""
+        return self._make(calls.evidence(message, wait))
 
     def audit(self, after: int = 0, limit: int = PAGE_USUAL) -> AuditPage:
         """Return audit records, in order."""

@@ -19,13 +19,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from i247_node.commands import Accepted, AskQuestion, ConfirmEntry, PublishNotice, ReportStatus, WriteLetter
+from i247_node.commands import (
+    Accepted,
+    AskQuestion,
+    ConfirmEntry,
+    GatherEvidence,
+    PublishNotice,
+    ReportStatus,
+    WriteLetter,
+)
 from i247_node.forms import (
     PRIORITIES,
     AuditPage,
     Board,
     Confirmed,
     EntryShown,
+    EvidenceShown,
     Form,
     InboxPage,
     NewLetter,
@@ -44,6 +53,7 @@ from i247_node.records import Entry, KeepConversation
 from i247_node.showing import (
     show_audit,
     show_entry,
+    show_evidence,
     show_message,
     show_notice,
     show_query,
@@ -69,6 +79,7 @@ def application(switchboard: Switchboard, views: Views) -> Starlette:
             Route("/v1/outbox", _answered(paths.outbox), methods=["GET"]),
             Route("/v1/board", _answered(paths.board), methods=["GET"]),
             Route("/v1/messages/{id}", _answered(paths.trace), methods=["GET"]),
+            Route("/v1/messages/{id}/evidence", _answered(paths.evidence), methods=["GET"]),
             Route("/v1/audit", _answered(paths.audit), methods=["GET"]),
             Route("/v1/events", _answered(paths.events), methods=["GET"]),
             Route("/metrics", _answered(paths.metrics), methods=["GET"]),
@@ -203,6 +214,19 @@ class _Paths:
             raise not_found("tracing a message: nothing is known of it here", "see `outbox` and `inbox` for the ids")
         return _json(show_trace(message, trace))
 
+    async def evidence(self, request: Request) -> Response:
+        read.only_parameters(request, ("wait",))
+        wait_ms = read.wait_ms(request)
+        message = MessageId(read.message_id(request.path_params["id"], "message's id"))
+        await self._switchboard.command(GatherEvidence(NOBODY, message))
+        shown = self._evidence(message)
+        for _ in range(int(wait_ms / 1000 / EVIDENCE_PAUSE_S)):
+            if not shown.answerable:
+                break
+            await asyncio.sleep(EVIDENCE_PAUSE_S)
+            shown = self._evidence(message)
+        return _json(shown)
+
     async def audit(self, request: Request) -> Response:
         read.only_parameters(request, ("after", "limit"))
         after, limit = read.number(request, "after", 0, read.NUMBER_MAX), read.limit(request)
@@ -226,6 +250,12 @@ class _Paths:
                     exchange, query = self._exchange(message)
         return show_query(query, exchange)
 
+    def _evidence(self, message: MessageId) -> EvidenceShown:
+        proven = self._views.proven(message)
+        if proven is None:
+            raise not_found("gathering evidence: there is no message of ours of this id", "see `outbox` for the ids")
+        return show_evidence(proven)
+
     def _exchange(self, message: MessageId) -> tuple[Exchange, KeepConversation]:
         exchange = self._views.conversation(message)
         if exchange is None or exchange.query is None:
@@ -248,5 +278,6 @@ def _json(form: Form, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+EVIDENCE_PAUSE_S: Final = 0.1
 NOBODY: Final = 0
 """The token of a command before the engine gives it its own."""

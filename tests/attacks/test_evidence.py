@@ -10,7 +10,7 @@ from tests.world import Voice, World
 from i247_hub.returns import Returns
 from i247_keys.evidence import End, Evidence, Judgement, judge, parse_evidence
 from i247_keys.vouching import parse_proof
-from i247_node.commands import Accepted, GatherEvidence
+from i247_node.commands import Accepted, DeliveryMoved, GatherEvidence
 from i247_node.records import KeepTrust, Signed
 from i247_node.showing import show_evidence
 from i247_node.store import NodeStore
@@ -18,7 +18,7 @@ from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Ask, Fate, Frame, Known, Put, Show, Shown, Taken, Told
 from i247_protocol.names import EnvelopeId, HubName, MemberCode, MessageId
-from i247_protocol.priority import Lane
+from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
 HOMES = {"FR": ("lyon",), "SG": ("singapore",), "BR": ("lyon",), "XP": ("lyon",)}
@@ -202,3 +202,53 @@ def test_what_nobody_asked_for_is_not_kept() -> None:
     world.inject("lyon", "FR", Lane.EXPRESS, lambda session: Shown(session, (proof,), (word,)))
     world.run(200)
     assert views.proven(message) == before
+
+
+def test_custody_that_its_hub_has_not_signed_frees_nothing() -> None:
+    """Somebody holds a hub's link, but not its identity key."""
+    world = world_of(10)
+    world.stop("lyon")
+    puts: list[int] = []
+
+    def sign_for_another(voice: Voice, owner: str, frame: Frame) -> None:
+        if isinstance(frame, Put) and owner == "FR":
+            puts.append(world.mono)
+            taken = [Taken(envelope_id(one.header, one.body), one.hops, ("SG",)) for one in frame.parcels]
+            voice.say(custody_by("lyon", voice.session, *taken, signer=key("singapore")))
+
+    world.pretend("lyon", sign_for_another)
+    world.run(3_000)
+    message = asked(world)
+    world.run(15_000)
+    assert 2 <= len(puts) <= 5, "it is put again after a while, not at the pace of the wire"
+    assert store_of(world).signed(1) == []
+    assert world.news("FR", DeliveryMoved) == []
+    world.stop("lyon")
+    world.start_hub("lyon")
+    world.run(20_000)
+    assert judged(world, evidence_of(world, message)).courses[0].end is End.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize(
+    ("hops", "signer"), [(1, "SG"), (3, "SG"), (2, "BR")], ids=["fewer hops", "more hops", "another's key"]
+)
+def test_custody_that_would_break_the_chain_frees_nothing(hops: int, signer: str) -> None:
+    """A recipient's node that steps out of the order of places could make a hub answer for what it has handed on."""
+    homes = {"FR": ("lyon",), "SG": ("singapore",), "BR": ("lyon",), "XP": ("lyon",)}
+    world = World(11, homes=homes)
+    world.start_all()
+    world.run(2_000)
+    world.stop("SG")
+    world.write("FR", "SG", "s", "t", Priority.URGENT)
+    world.run(500)
+    voice = world.member_voice("singapore", "SG")
+    (put,) = [frame for frame in voice.heard(Put) if isinstance(frame, Put)]
+    (parcel,) = put.parcels
+    name = EnvelopeId(envelope_id(parcel.header, parcel.body))
+    assert parcel.hops == 2
+    voice.say(custody_by("SG", voice.session, Taken(name, hops, ("SG",)), signer=key(signer)))
+    world.run(200)
+    assert world.hub_store("singapore").held(name) != []
+    voice.say(custody_by("SG", voice.session, Taken(name, parcel.hops, ("SG",))))
+    world.run(20_000)
+    assert world.hub_store("singapore").held(name) == []

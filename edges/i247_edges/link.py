@@ -53,9 +53,9 @@ LINK_OPTIONS: tuple[tuple[int, int], ...] = (
     (zmq.LINGER, 0),
     (zmq.MAXMSGSIZE, FRAME_BYTES_MAX + CURVE_BYTES),
     (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-    (zmq.HEARTBEAT_IVL, 5_000),
-    (zmq.HEARTBEAT_TIMEOUT, 10_000),
-    (zmq.HEARTBEAT_TTL, 15_000),
+    (zmq.HEARTBEAT_IVL, 1_500),
+    (zmq.HEARTBEAT_TIMEOUT, 4_500),
+    (zmq.HEARTBEAT_TTL, 6_000),
     (zmq.SNDHWM, 1_024),
     (zmq.RCVHWM, 64),
 )

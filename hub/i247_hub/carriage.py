@@ -6,17 +6,19 @@ the two and the store, and says for each of them, exactly once, what became of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
 from i247_hub.desk import Desk
-from i247_hub.mailbox import Mailbox
+from i247_hub.mailbox import LANES, Mailbox
+from i247_hub.neighbours import Neighbours
 from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
 from i247_hub.room import Room
+from i247_hub.routing import next_hop
 from i247_keys.custodian import Custodian
 from i247_keys.returned import known_reason, verify_bounce
 from i247_keys.vouching import Proofs, encode_proof
@@ -25,7 +27,15 @@ from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Bounce, Busy, Custody, Noted, Pair, Parcel, Put, Returned, Role, Taken
 from i247_protocol.header import parse_header
-from i247_protocol.limits import BUSY_RETRY_MS, EXPIRED_ROWS_IN_TURN_MAX, MAILBOX_PAGE_ROWS, PAIRS_MAX, TICK_MS
+from i247_protocol.limits import (
+    BUSY_RETRY_MS,
+    EXPIRED_ROWS_IN_TURN_MAX,
+    MAILBOX_PAGE_ROWS,
+    PAIRS_MAX,
+    REROUTE_MS,
+    REROUTE_ROWS,
+    TICK_MS,
+)
 from i247_protocol.machine import Claim, Effect, Forward, Persist
 from i247_protocol.names import (
     MINUTE_MS,
@@ -54,6 +64,7 @@ class Carriage:
         counters: Counters,
         returns: Returns,
         custodian: Custodian,
+        neighbours: Neighbours,
         store_bytes_max: int,
     ) -> None:
         self._me = returns.me
@@ -63,6 +74,7 @@ class Carriage:
         self._counters = counters
         self._returns = returns
         self._custodian = custodian
+        self._neighbours = neighbours
         self._room = Room(memory.used_bytes(), store_bytes_max)
         self._seq = memory.last_seq()
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
@@ -75,7 +87,6 @@ class Carriage:
 
     def opened(self, connection: Connection, now: Now) -> Iterator[Effect]:
         """Put what has waited for a side that has greeted, and tell it the words of return that it is owed."""
-        self._around = None
         if not connection.carries_mail_out:
             return
         if connection.lane is Lane.EXPRESS:
@@ -86,7 +97,6 @@ class Carriage:
 
     def closed(self, connection: Connection) -> None:
         """Let what was on the way on a lost connection wait in the store again."""
-        self._around = None
         if connection.carries_mail_out:
             mailbox = self._mailboxes.get((_hop_to(connection.caller), connection.lane))
             if mailbox is not None:
@@ -102,15 +112,53 @@ class Carriage:
         for member in members:
             self._judged_from[member] = self._seq
 
-    def directory_changed(self) -> None:
-        """Judge by the newest roster from now on."""
+    def surroundings_changed(self) -> None:
+        """Judge by the newest roster, and by who is reached now, from here on."""
         self._around = None
 
     def time_passed(self, now: Now) -> Iterator[Effect]:
-        """Try again where a place was busy."""
-        for mailbox in self._mailboxes.values():
+        """Try again where a place was busy, and look for another way where a hub has not been reached for a while."""
+        for mailbox in list(self._mailboxes.values()):
             if mailbox.resumes(now.mono):
                 yield from self._deliver(mailbox, now)
+            since = None if mailbox.hop.hub is None else self._neighbours.unreached_since(mailbox.hop.hub)
+            if since is not None and mailbox.rows and now.mono - since >= REROUTE_MS:
+                yield from self._reroute(mailbox, now)
+
+    def _reroute(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
+        """Look through some rows that wait for a hub that is not reached; give those a new place that have another."""
+        touched: dict[tuple[Hop, Lane], _Touched] = {}
+        for prio in LANES[mailbox.lane]:
+            rows = self._memory.page(mailbox.hop, prio, mailbox.looked_through[prio], REROUTE_ROWS)
+            mailbox.looked_through[prio] = rows[-1].seq if len(rows) == REROUTE_ROWS else 0
+            for row in rows:
+                branches: dict[Hop, list[MemberCode]] = {}
+                for member in row.recipients:
+                    branches.setdefault(self._place_of(member, row), []).append(member)
+                if set(branches) == {row.hop}:
+                    continue
+                self._counters.add("rerouted")
+                mailbox.drop(row)
+                yield Persist(Forget(row.seq))
+                self._room.freed(row.size)
+                yield from self._held_anew(row, branches, touched)
+        for one in touched.values():
+            yield from self._deliver(one.mailbox, now)
+
+    def _place_of(self, member: MemberCode, row: Held) -> Hop:
+        return next_hop(self._desk.directory, self._me, member, self._neighbours.ways, row.hops - 1) or row.hop
+
+    def _held_anew(
+        self, row: Held, branches: Mapping[Hop, list[MemberCode]], touched: dict[tuple[Hop, Lane], _Touched]
+    ) -> Iterator[Effect]:
+        rows = []
+        for hop, members in branches.items():
+            wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
+            size = size_of(row.header, row.body, wraps)
+            anew = row._replace(seq=self._next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size)
+            rows.append(anew)
+        yield Persist(Hold(tuple(rows)))
+        self._queue(rows, touched)
 
     def expire(self, now: Now) -> Iterator[Effect]:
         """Forget what has expired, wherever it waits."""
@@ -167,6 +215,9 @@ class Carriage:
             return
         yield Persist(Hold(rows))
         self._counters.add("held")
+        self._queue(rows, touched)
+
+    def _queue(self, rows: Iterable[Held], touched: dict[tuple[Hop, Lane], _Touched]) -> None:
         for row in rows:
             self._room.taken(row.size)
             hop, lane = place = (row.hop, lane_of(row.prio))
@@ -350,9 +401,8 @@ class Carriage:
 
     def _surroundings(self, now: Now) -> Surroundings:
         if self._around is None or self._around.wall != now.wall:
-            reachable = self._connections.reachable_hubs() if self._around is None else self._around.reachable
-            desk = self._desk
-            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, reachable, now.wall)
+            desk, ways = self._desk, self._neighbours.ways
+            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, ways, now.wall)
         return self._around
 
     def _mailbox(self, hop: Hop, lane: Lane) -> Mailbox:

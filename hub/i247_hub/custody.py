@@ -7,9 +7,10 @@ docs/protocol.md 9.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from i247_hub.neighbours import Ways
 from i247_hub.records import Held, Hop, size_of
 from i247_hub.room import Room
 from i247_hub.routing import next_hop
@@ -54,7 +55,7 @@ class Surroundings:
     directory: Directory
     cards: CardFile
     room: Room
-    reachable: Container[HubName]
+    ways: Ways
     wall: WallMs
     places: dict[tuple[MemberCode, KeyId, int], Hop | Reason] = field(default_factory=dict)
     """What was found out already, by recipient, key and hops: all that a place depends on beside these."""
@@ -120,7 +121,7 @@ def _place(member: MemberCode, kid: KeyId, hops: int, around: Surroundings) -> H
         return Reason.SUSPENDED
     if around.cards.is_dead(member, kid):
         return Reason.DEAD_KEY
-    hop = next_hop(around.directory, around.me, member, around.reachable)
+    hop = next_hop(around.directory, around.me, member, around.ways, hops)
     if hop is None:
         return Reason.UNKNOWN_MEMBER
     if hop.hub is not None and hops >= HOPS_MAX:

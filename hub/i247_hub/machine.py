@@ -14,6 +14,7 @@ from i247_hub.admission import Caller, caller_of
 from i247_hub.carriage import Carriage
 from i247_hub.connections import Connection, Connections
 from i247_hub.desk import Desk, dialled
+from i247_hub.neighbours import Neighbours
 from i247_hub.questions import Questions
 from i247_hub.records import DropExpired, HubMemory
 from i247_hub.returns import Returns
@@ -35,6 +36,7 @@ from i247_protocol.frames import (
     Hello,
     Noted,
     Put,
+    Reach,
     Reset,
     Returned,
     Role,
@@ -82,9 +84,10 @@ class HubMachine:
         self.connections = Connections()
         self._desk = Desk(me, trust, memory, self.connections, self.counters)
         returns = Returns(me, identity)
+        self._neighbours = neighbours = Neighbours(self.connections)
         self._custodian = custodian = Custodian(me, identity)
         self._carriage = Carriage(
-            self._desk, self.connections, memory, self.counters, returns, custodian, store_bytes_max
+            self._desk, self.connections, memory, self.counters, returns, custodian, neighbours, store_bytes_max
         )
         self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy
@@ -99,6 +102,7 @@ class HubMachine:
     def start(self, now: Now) -> list[Effect]:
         """Return what to do first: whom to admit and whom to dial. Rebuilds what was saved."""
         self._desk.start(now)
+        self._neighbours.start(now)
         self._carriage.cards_changed(row.code for row in self._desk.directory.members)
         self._tick = MonoMs(now.mono + TICK_MS)
         return list(self._desk.neighbourhood())
@@ -112,7 +116,7 @@ class HubMachine:
                 return self._begin(link, now)
             case LinkLost(link):
                 self._end(link)
-                return []
+                return self._neighbours_changed(now)
             case TimePassed():
                 return self._time_passed(now)
             case DirectoryGiven(data):
@@ -144,6 +148,12 @@ class HubMachine:
         session = Session(SessionId(self._entropy(8)), now, dialled=True)
         self.connections.begun(Connection(link, row.link, caller, lane, session, now))
         yield Claim(link, self._hello(session, lane, now))
+
+    def _neighbours_changed(self, now: Now) -> Iterator[Effect]:
+        before = self._neighbours.ways
+        yield from self._neighbours.changed(now)
+        if self._neighbours.ways is not before:
+            self._carriage.surroundings_changed()
 
     def _end(self, link: LinkId) -> None:
         ended = self.connections.drop(link)
@@ -209,6 +219,7 @@ class HubMachine:
             if now.mono - replaced.began < CLONE_ALARM_MS:
                 self.counters.add("alarm.cloned-node")
             self._carriage.closed(replaced)
+        yield from self._neighbours_changed(now)
         yield from self._desk.opened(connection, hello)
         yield from self._carriage.opened(connection, now)
 
@@ -225,17 +236,16 @@ class HubMachine:
                 yield from self._carriage.noted(connection, frame)
             case Busy():
                 self._carriage.busy(connection, frame, now)
-            case Ask():
-                yield from self._questions.ask(connection, frame)
-            case Told() if connection.caller.role is Role.HUB:
-                yield from self._questions.told(connection, frame)
-            case Show():
-                yield from self._questions.show(connection, frame)
-            case Shown() if connection.caller.role is Role.HUB:
-                yield from self._questions.shown(connection, frame)
+            case Ask() | Show():
+                yield from self._questions.asked(connection, frame)
+            case Told() | Shown() if connection.caller.role is Role.HUB:
+                yield from self._questions.answered(connection, frame)
             case Credit():
                 connection.session.allow(frame)
                 yield from self._carriage.deliver(connection, now)
+            case Reach() if connection.caller.role is Role.HUB:
+                if self._neighbours.told(connection, frame):
+                    self._carriage.surroundings_changed()
             case DirWant():
                 yield from self._desk.wanted(connection, frame)
             case DirHave():
@@ -257,7 +267,7 @@ class HubMachine:
         before = self._desk.trust
         yield from self._desk.given(data, now)
         if self._desk.trust is not before:
-            self._carriage.directory_changed()
+            self._carriage.surroundings_changed()
             yield from self._look_again_who_speaks(now)
 
     def _look_again_who_speaks(self, now: Now) -> Iterator[Effect]:
@@ -283,6 +293,7 @@ class HubMachine:
         self._ticks += 1
         for connection in self.connections:
             yield from self._look_after(connection, now)
+        yield from self._neighbours_changed(now)
         yield from self._carriage.time_passed(now)
         yield from self._carriage.expire(now)
         if self._ticks % MINUTE_TICKS == 0:

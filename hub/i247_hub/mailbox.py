@@ -25,6 +25,8 @@ class Mailbox:
         self.hop = hop
         self.lane = lane
         self.paused_until = MonoMs(0)
+        self.looked_through = dict.fromkeys(LANES[lane], 0)
+        """Up to which `seq` another way was looked for in this round."""
         self._queues = {prio: _Queue() for prio in LANES[lane]}
         self._first, self._second = self._queues.values()
         self._on_the_way: dict[EnvelopeId, list[Held]] = {}

@@ -31,18 +31,25 @@ class Questions:
         self._connections = connections
         self._memory = memory
         self._returns = returns
-        self._asked = _Onward(connections)
+        self._to_tell = _Onward(connections)
         self._to_show = _Onward(connections)
 
-    def ask(self, connection: Connection, ask: Ask) -> Iterator[Effect]:
+    def asked(self, connection: Connection, question: Ask | Show) -> Iterator[Effect]:
         """Answer what can be answered here, and pass the rest on."""
+        return self._ask(connection, question) if isinstance(question, Ask) else self._show(connection, question)
+
+    def answered(self, connection: Connection, answer: Told | Shown) -> Iterator[Effect]:
+        """Hand another hub's answers to who had asked; what nobody asked it for is passed over."""
+        return self._told(connection, answer) if isinstance(answer, Told) else self._shown(connection, answer)
+
+    def _ask(self, connection: Connection, ask: Ask) -> Iterator[Effect]:
         told: list[Known] = []
         onward: dict[str, list[Pair]] = {}
         may_pass_on = connection.caller.role is Role.MEMBER
         for pair in ask.pairs:
             for member, known in self._known(EnvelopeId(pair.envelope), pair.recipients):
                 place = known.hop if may_pass_on and known.fate is Fate.PASSED and known.hop != member else ""
-                if place and self._asked.remember(pair.envelope, member, connection.caller.name, place):
+                if place and self._to_tell.remember(pair.envelope, member, connection.caller.name, place):
                     onward.setdefault(place, []).append(Pair(pair.envelope, (member,)))
                 else:
                     told.append(known)
@@ -53,11 +60,10 @@ class Questions:
             if further is not None:
                 yield Claim(further.link, Ask(further.session.id, tuple(pairs)))
 
-    def told(self, connection: Connection, told: Told) -> Iterator[Effect]:
-        """Hand another hub's answers to who had asked; what nobody asked it for is passed over."""
+    def _told(self, connection: Connection, told: Told) -> Iterator[Effect]:
         answers: dict[str, list[Known]] = {}
         for known in told.known:
-            asker = self._asked.answered(known.envelope, known.recipient, connection.caller.name)
+            asker = self._to_tell.answered(known.envelope, known.recipient, connection.caller.name)
             if asker is not None:
                 answers.setdefault(asker, []).append(known)
         for asker, known_to_it in answers.items():
@@ -65,7 +71,7 @@ class Questions:
             if back is not None and back.caller.in_good_standing:
                 yield Claim(back.link, Told(back.session.id, tuple(known_to_it)))
 
-    def show(self, connection: Connection, show: Show) -> Iterator[Effect]:
+    def _show(self, connection: Connection, show: Show) -> Iterator[Effect]:
         """Show how envelopes have left this hub, and let the hub that took them show the rest."""
         proofs: list[Proof] = []
         words: list[Bounce] = []
@@ -86,8 +92,7 @@ class Questions:
             if further is not None:
                 yield Claim(further.link, Show(further.session.id, tuple(pairs)))
 
-    def shown(self, connection: Connection, shown: Shown) -> Iterator[Effect]:
-        """Hand what another hub has shown to who had asked."""
+    def _shown(self, connection: Connection, shown: Shown) -> Iterator[Effect]:
         answers: dict[str, _Answer] = {}
         for proof in shown.proofs:
             asker = self._to_show.answered(proof.envelope, proof.recipient, connection.caller.name)

@@ -20,6 +20,7 @@ from i247_protocol.limits import (
     BATCH_PARCELS_MAX,
     CARDS_IN_FRAME_MAX,
     FRAME_BYTES_MAX,
+    HUBS_MAX,
     MEMBERS_MAX,
     PAIR_RECIPIENTS_MAX,
     PAIRS_MAX,
@@ -27,7 +28,7 @@ from i247_protocol.limits import (
     ROOTS_MAX,
     SHOW_PAIRS_MAX,
 )
-from i247_protocol.names import EnvelopeId, Instant, KeyId, MemberCode, Ordinal, SessionId, parse_member
+from i247_protocol.names import EnvelopeId, Instant, KeyId, MemberCode, Ordinal, SessionId, parse_hub, parse_member
 from i247_protocol.priority import Lane
 from i247_protocol.reasons import Reason
 
@@ -209,6 +210,12 @@ class Credit(_Frame, frozen=True, array_like=True, tag="credit"):
     total_bytes: Ordinal
 
 
+class Reach(_Frame, frozen=True, array_like=True, tag="reach"):
+    """Say which other hubs this one reaches, with both lanes open."""
+
+    hubs: tuple[str, ...]
+
+
 class DirWant(_Frame, frozen=True, array_like=True, tag="dir-want"):
     """Ask for the directory's documents since a roster version, and for a pulse that is not the one named."""
 
@@ -247,6 +254,7 @@ Frame = (
     | Show
     | Shown
     | Credit
+    | Reach
     | DirWant
     | DirHave
     | CardWant
@@ -290,6 +298,8 @@ def _within_bounds(frame: Frame) -> bool:
             return len(frame.known) <= PAIRS_MAX
         case Returned():
             return len(frame.bounces) <= PAIRS_MAX
+        case Reach():
+            return len(frame.hubs) <= HUBS_MAX and all(parse_hub(hub) for hub in frame.hubs)
         case CardWant():
             return len(frame.have) <= MEMBERS_MAX
         case Cards():

@@ -9,6 +9,7 @@ from tests.keys.repository import Repository, key
 from tests.world import entropy
 
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
+from i247_hub.neighbours import Ways
 from i247_hub.records import Hop
 from i247_hub.room import Room
 from i247_keys.cardfile import CardFile
@@ -34,8 +35,8 @@ def around(used: int = 0, reachable: tuple[str, ...] = ("singapore",)) -> Surrou
     cards = CardFile()
     for code in ("AA", "BB"):
         cards.offer(KEYRING.card(MemberCode(code), 1, WALL, key(code)), REPOSITORY.trust.directory, WALL)
-    hubs = frozenset(map(HubName, reachable))
-    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, Room(used, 100_000), hubs, WALL)
+    ways = Ways(frozenset(map(HubName, reachable)), {})
+    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, Room(used, 100_000), ways, WALL)
 
 
 def soon(minutes: int = 10) -> Minutes:

@@ -161,6 +161,7 @@ class World:
         self.frames: list[tuple[str, str, bytes]] = []
         self.cut: set[frozenset[str]] = set()
         self.deaf: Callable[[str, str, bytes], bool] | None = None
+        self.wall_steps: dict[str, int] = {}
         self.meddle: Callable[[str, str, bytes], Iterable[bytes]] | None = None
         self.latency: Callable[[], int] = lambda: LATENCY_MS
         self.link_keys: dict[str, bytes] = {}
@@ -418,6 +419,10 @@ class World:
     def now(self) -> Now:
         return Now(MonoMs(self.mono), WallMs(self.start + self.mono))
 
+    def clock_of(self, name: str) -> Now:
+        """Return what a program's clocks show; `wall_steps` has by how much somebody has set its wall clock wrong."""
+        return Now(MonoMs(self.mono), WallMs(self.start + self.mono + self.wall_steps.get(name, 0)))
+
     @property
     def trust(self) -> Trust:
         return self.repository.trust
@@ -537,10 +542,10 @@ class World:
 
     def _run_first(self, name: str, machine: HubMachine | NodeMachine, store: HubStore | NodeStore) -> None:
         program = self.programs[name] = Program(name, machine, store, self)
-        program.begin(machine.start(self.now))
+        program.begin(machine.start(self.clock_of(name)))
 
     def _turn(self, program: Program, events: Iterable[object]) -> None:
-        program.turn(events, self.now)
+        program.turn(events, self.clock_of(program.name))
 
     def _entropy(self, name: str) -> Callable[[int], bytes]:
         return entropy(self.seed, f"{name}/{next(self._starts)}")

@@ -112,6 +112,11 @@ class Carriage:
         for member in members:
             self._judged_from[member] = self._seq
 
+    def clock_is_doubtful(self, now: Now) -> bool:
+        """Return whether this hub's clock is not to be trusted: then nothing counts as expired."""
+        pulse = self._desk.trust.pulse
+        return self._neighbours.doubt(now, None if pulse is None else WallMs(pulse.iat))
+
     def surroundings_changed(self) -> None:
         """Judge by the newest roster, and by who is reached now, from here on."""
         self._around = None
@@ -162,6 +167,8 @@ class Carriage:
 
     def expire(self, now: Now) -> Iterator[Effect]:
         """Forget what has expired, wherever it waits."""
+        if self.clock_is_doubtful(now):
+            return
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
             self._refuse(Reason.EXPIRED)
             self._mailbox(row.hop, lane_of(row.prio)).drop(row)
@@ -270,7 +277,7 @@ class Carriage:
                 return
 
     def _undeliverable(self, row: Held, now: Now) -> Reason | None:
-        if expiry_wall(row.exp) <= now.wall:
+        if expiry_wall(row.exp) <= now.wall and not self.clock_is_doubtful(now):
             return Reason.EXPIRED
         member = row.hop.member
         if member is None or row.seq > self._judged_from.get(member, 0):
@@ -402,7 +409,8 @@ class Carriage:
     def _surroundings(self, now: Now) -> Surroundings:
         if self._around is None or self._around.wall != now.wall:
             desk, ways = self._desk, self._neighbours.ways
-            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, ways, now.wall)
+            doubtful = self.clock_is_doubtful(now)
+            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, ways, doubtful, now.wall)
         return self._around
 
     def _mailbox(self, hop: Hop, lane: Lane) -> Mailbox:

@@ -56,6 +56,8 @@ class Surroundings:
     cards: CardFile
     room: Room
     ways: Ways
+    doubtful: bool
+    """Whether this hub's own clock is in doubt: then it says of nothing that it has expired."""
     wall: WallMs
     places: dict[tuple[MemberCode, KeyId, int], Hop | Reason] = field(default_factory=dict)
     """What was found out already, by recipient, key and hops: all that a place depends on beside these."""
@@ -67,7 +69,11 @@ def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[
     try:
         header, targets = _read(parcel, around.wall)
     except PeerFault as fault:
-        verdict.returned.append((EVERYBODY, fault.reason))
+        if around.doubtful and fault.reason in (Reason.EXPIRED, Reason.LIFETIME_TOO_LONG):
+            verdict.busy = Reason.DOUBTFUL_CLOCK
+            verdict.targets = _targets(parcel)
+        else:
+            verdict.returned.append((EVERYBODY, fault.reason))
         return verdict
     verdict.targets = tuple(targets)
     verdict.busy = around.room.lacks(header.prio, parcel.size)
@@ -106,6 +112,13 @@ def _read(parcel: Parcel, wall: WallMs) -> tuple[Header, Mapping[MemberCode, Key
     if not targets or len(targets) != len(parcel.wraps) or not targets.keys() <= set(header.to):
         raise PeerFault(Reason.MALFORMED)
     return header, targets
+
+
+def _targets(parcel: Parcel) -> tuple[MemberCode, ...]:
+    """Return whom a parcel is for, whatever its header says of the time."""
+    if parcel.wraps:
+        return tuple(MemberCode(member) for member, _, _ in parcel.wraps)
+    return parse_header(parcel.header).recipients
 
 
 def is_wrap(kid: bytes, sealed: bytes) -> bool:

@@ -213,6 +213,8 @@ class HubMachine:
             connection = Connection(link, event.key, caller, hello.lane, session, now)
             # A greeting claims nothing, and must be there before the first envelope, which may precede the commit.
             yield Forward(link, self._hello(session, hello.lane, now))
+        if caller.role is Role.HUB:
+            self._neighbours.greeted(HubName(caller.name), hello.time, now)
         replaced = self.connections.greeted(connection, hello)
         if replaced is not None:
             self.counters.add(f"link.{Reason.REPLACED.value}")
@@ -298,7 +300,8 @@ class HubMachine:
         yield from self._carriage.expire(now)
         if self._ticks % MINUTE_TICKS == 0:
             yield from self._look_again_who_speaks(now)
-            yield Persist(DropExpired(Minutes(now.wall // MINUTE_MS)))
+            if not self._carriage.clock_is_doubtful(now):
+                yield Persist(DropExpired(Minutes(now.wall // MINUTE_MS)))
 
     def _look_after(self, connection: Connection, now: Now) -> Iterator[Effect]:
         session = connection.session

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from i247_hub.connections import Connection, Connections
+from i247_protocol.clocks import is_behind, is_doubtful
 from i247_protocol.frames import Reach, Role
 from i247_protocol.machine import Claim, Effect
-from i247_protocol.names import HubName, MonoMs, Now
+from i247_protocol.names import HubName, MonoMs, Now, WallMs
 from i247_protocol.priority import Lane
 
 
@@ -35,6 +36,7 @@ class Neighbours:
         self._told: dict[HubName, frozenset[HubName]] = {}
         self._lost: dict[HubName, MonoMs] = {}
         self._began = MonoMs(0)
+        self._clocks_ms: dict[HubName, int] = {}
         self.ways = Ways(frozenset(), {})
 
     def start(self, now: Now) -> None:
@@ -66,6 +68,17 @@ class Neighbours:
         self._told[hub] = said
         self.ways = Ways(self.ways.reached, dict(self._told))
         return True
+
+    def greeted(self, hub: HubName, time: int, now: Now) -> None:
+        """Note a hub's wall clock, by our monotonic one."""
+        self._clocks_ms[hub] = time - now.mono
+
+    def doubt(self, now: Now, signed: WallMs | None) -> bool:
+        """Return whether our own clock is not to be trusted, by those of the hubs reached or the newest pulse."""
+        here = now.wall - now.mono
+        return is_behind(now, signed) or is_doubtful(
+            [self._clocks_ms[hub] - here for hub in self.ways.reached if hub in self._clocks_ms]
+        )
 
     def unreached_since(self, hub: HubName) -> MonoMs | None:
         """Return since when a hub is not reached, or None while it is."""

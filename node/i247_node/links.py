@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from i247_keys.roster import Directory
+from i247_protocol.clocks import is_behind, is_doubtful
 from i247_protocol.frames import Hello, Role
-from i247_protocol.limits import SKEW_MS, WINDOW_BYTES, WINDOW_MESSAGES
+from i247_protocol.limits import WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import LinkId, Peer
-from i247_protocol.names import HubName, MemberCode, Now, SessionId
+from i247_protocol.names import HubName, MemberCode, Now, SessionId, WallMs
 from i247_protocol.priority import Lane
 from i247_protocol.session import Session
 
@@ -29,7 +30,8 @@ class Link:
     lane: Lane
     key: bytes
     session: Session | None = None
-    clock_offset_ms: int = 0
+    hub_clock_ms: int = 0
+    """The hub's wall clock, less our monotonic one, when it last greeted."""
     hub_roster: int = 0
 
     @property
@@ -44,6 +46,8 @@ class Links:
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
         self._links: dict[LinkId, Link] = {}
+        self._clock_ms = 0
+        self._is_behind = False
 
     def __iter__(self) -> Iterator[Link]:
         """Yield the links, preferred ones first."""
@@ -97,16 +101,29 @@ class Links:
             return False
         link.session.heard(now)
         link.session.opened(hello)
-        link.clock_offset_ms = hello.time - now.wall
+        link.hub_clock_ms = hello.time - now.mono
         link.hub_roster = hello.roster
         return True
 
+    def read_clock(self, now: Now, *, signed: WallMs | None) -> None:
+        """Note what our wall clock shows; it cannot be before what the authority signed (`signed`).
+
+        It may be set at any moment, the monotonic one not: so a step shows at once, and not at the next greeting.
+        """
+        self._clock_ms = now.wall - now.mono
+        self._is_behind = is_behind(now, signed)
+
+    def clock_offset_ms(self, link: Link) -> int:
+        """Return by how much a hub's clock is ahead of ours."""
+        return link.hub_clock_ms - self._clock_ms
+
     @property
     def clock_is_doubtful(self) -> bool:
-        """Whether two hubs, or the only one, have a clock that differs from ours by more than the skew."""
-        offsets = {link.hub: link.clock_offset_ms for link in self._links.values() if link.is_open}
-        far = [hub for hub, offset in offsets.items() if abs(offset) > SKEW_MS]
-        return bool(far) and (len(far) >= 2 or len(far) == len(offsets))  # noqa: PLR2004  two witnesses
+        """Whether our clock is not to be trusted, by the hubs' clocks or the newest pulse."""
+        if self._is_behind:
+            return True
+        offsets = {link.hub: self.clock_offset_ms(link) for link in self._links.values() if link.is_open}
+        return is_doubtful(offsets.values())
 
 
 def hello(session: Session, lane: Lane, *, roster: int, pulse: bytes, cards: bytes, now: Now) -> Hello:

@@ -152,6 +152,7 @@ class NodeMachine:
     def start(self, now: Now) -> list[Effect]:
         """Return what to do first. Takes up everything that was left when this node stopped."""
         self._tick = MonoMs(now.mono + TICK_MS)
+        self._read_clock(now)
         self._outbox.start(now)
         self._conversations.start(self._memory, now)
         keys = self._desk.start(now, drop_epoch_secrets=self._drop_epoch_secrets)
@@ -159,6 +160,7 @@ class NodeMachine:
 
     def handle(self, event: Event, now: Now) -> Iterable[Effect]:
         """Take one event; yield what must be done, in order."""
+        self._read_clock(now)
         match event:
             case FrameArrived():
                 return self._frame_arrived(event, now)
@@ -188,6 +190,10 @@ class NodeMachine:
         receipts = None if self._links.clock_is_doubtful else self._receipts.next_deadline()
         others = (self._outbox.next_deadline(), receipts, self._conversations.next_deadline())
         return min((self._tick, *(at for at in others if at is not None)))
+
+    def _read_clock(self, now: Now) -> None:
+        pulse = self._desk.trust.pulse
+        self._links.read_clock(now, signed=None if pulse is None else WallMs(pulse.iat))
 
     # Sessions.
 
@@ -360,10 +366,12 @@ class NodeMachine:
             yield from self._each_second(now)
 
     def _each_second(self, now: Now) -> Iterator[Effect]:
-        yield from self._desk.time_passed(now)
-        yield from self._outbox.expire(now)
+        doubtful = self._links.clock_is_doubtful
+        if not doubtful:  # or a wrong clock would end what has not expired, and drop keys and marks before their time
+            yield from self._desk.time_passed(now)
+            yield from self._outbox.expire(now)
         self._outbox.look_for_keys(now)
-        if self._ticks % DOUBT_TICKS == 0 and self._links.clock_is_doubtful:
+        if self._ticks % DOUBT_TICKS == 0 and doubtful:
             # Offsets are read in greetings alone, so a clock that was set right, here or there, would stay doubtful.
             for link in self._links:
                 yield from self._begin(link.id, now)
@@ -371,7 +379,7 @@ class NodeMachine:
             yield from self._look_after(link, now)
         for lane in Lane:
             yield from self._outbox.push(now, lane)
-        if self._ticks % MINUTE_TICKS == 0:
+        if self._ticks % MINUTE_TICKS == 0 and not doubtful:
             yield Persist(DropExpired(Minutes(now.wall // MINUTE_MS)))
             yield from self._listener.release_withheld(now)
 
@@ -396,7 +404,8 @@ class NodeMachine:
             roster_expires=WallMs(trust.directory.roster.exp),
             pulse_expires=None if trust.pulse is None else WallMs(trust.pulse.exp),
             links=tuple(
-                LinkStatus(link.hub, link.lane.value, link.is_open, link.clock_offset_ms) for link in self._links
+                LinkStatus(link.hub, link.lane.value, link.is_open, self._links.clock_offset_ms(link))
+                for link in self._links
             ),
             cards=len(self._desk.cards.versions()),
             card_version=self._desk.card_version,

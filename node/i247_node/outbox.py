@@ -150,7 +150,7 @@ class Outbox:
                 return
             while queue:
                 job = queue[0]
-                if expiry_wall(job.message.exp) <= now.wall:
+                if expiry_wall(job.message.exp) <= now.wall and not self._links.clock_is_doubtful:
                     queue.popleft()
                     members, job.recipients = job.recipients, ()
                     self._inactive(job, members)

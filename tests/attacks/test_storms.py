@@ -1,4 +1,4 @@
-"""Somebody is away for long: what waits for it is asked after now and then, and causes no storm, then or on its return."""
+"""Somebody is away for long: what waits is asked after now and then, and causes no storm, nor does the return."""
 
 from tests.attacks.forgery import check_house, entries_of
 from tests.world import World

@@ -188,6 +188,7 @@ DIRECTORY = Repository(
 
 def open_links(offsets: dict[str, int]) -> Links:
     links = Links(entropy(1, "links"))
+    links.read_clock(at(0), signed=None)
     links.settle_on(MemberCode("FR"), DIRECTORY)
     for link in links:
         if link.hub in offsets:

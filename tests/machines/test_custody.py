@@ -31,12 +31,12 @@ LIVE = KEYRING.keys[0].kid
 DEAD = KeyId(b"deadkey!")
 
 
-def around(used: int = 0, reachable: tuple[str, ...] = ("singapore",)) -> Surroundings:
+def around(used: int = 0, reachable: tuple[str, ...] = ("singapore",), *, doubtful: bool = False) -> Surroundings:
     cards = CardFile()
     for code in ("AA", "BB"):
         cards.offer(KEYRING.card(MemberCode(code), 1, WALL, key(code)), REPOSITORY.trust.directory, WALL)
     ways = Ways(frozenset(map(HubName, reachable)), {})
-    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, Room(used, 100_000), ways, WALL)
+    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, Room(used, 100_000), ways, doubtful, WALL)
 
 
 def soon(minutes: int = 10) -> Minutes:

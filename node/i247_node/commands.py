@@ -69,6 +69,14 @@ class ConfirmEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferEntries:
+    """Note that inbox entries are being handed to the application; whoever gets one after that gets it `again`."""
+
+    token: int
+    entries: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GatherEvidence:
     """Ask the hubs on a message's way for what was signed about it; what comes is saved."""
 
@@ -91,12 +99,12 @@ class LookupFinished:
     finding: Finding
 
 
-Command = AskQuestion | PublishNotice | WriteLetter | ConfirmEntry | GatherEvidence | ReportStatus
+Command = AskQuestion | PublishNotice | WriteLetter | OfferEntries | ConfirmEntry | GatherEvidence | ReportStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The command was taken and saved. `id` and `conv` are empty for a confirmation."""
+    """The command was taken and saved. `id` and `conv` are empty where it made no message."""
 
     token: int
     id: MessageId

@@ -102,7 +102,7 @@ class QueryShown(Form, frozen=True):
 
 
 class EntryShown(Form, frozen=True):
-    """What came from another member; one of the four bodies is there. `again`: it may have been offered before."""
+    """What came from another member; one of the four bodies is there. `again`: it was given before, not confirmed."""
 
     n: int
     id: str

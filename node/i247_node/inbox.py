@@ -48,6 +48,12 @@ class Inbox:
         seen = Seen(statement.author, statement.message_id, verified.sid, statement.expires)
         return entry, [Persist(KeepSeen(seen)), Persist(KeepEntry(entry))]
 
+    def offer(self, n: int) -> Iterator[Effect]:
+        """Note that the application is being given an entry, so that it is marked if it is given once more."""
+        entry = self._memory.entry(n)
+        if entry is not None and entry.offered and entry.state is EntryState.NEW:
+            yield Persist(KeepEntryState(n, EntryState.OFFERED, offered=True))
+
     def confirm(self, n: int) -> Persist:
         """Return what saves that the application has an entry; raise CallerFault when there is none."""
         entry = self._memory.entry(n)

@@ -31,7 +31,7 @@ from i247_node.forms import (
     StepShown,
 )
 from i247_node.forms import Trace as TraceShown
-from i247_node.records import Delivery, DeliveryState, Entry, KeepConversation, KeepNotice, Signed
+from i247_node.records import Delivery, DeliveryState, Entry, EntryState, KeepConversation, KeepNotice, Signed
 from i247_node.views import Counts, Exchange, Proven, Sent, Trace
 from i247_protocol import codec
 from i247_protocol.audit import RECORD_BYTES_MAX, AuditRecord
@@ -66,7 +66,7 @@ def show_query(query: KeepConversation, exchange: Exchange) -> QueryShown:
     )
 
 
-def show_entry(entry: Entry, *, again: bool) -> EntryShown:
+def show_entry(entry: Entry) -> EntryShown:
     """Return what came from another member; raise PeerFault when what was saved cannot be read."""
     statement = parse_statement(entry.statement)
     body = parse_body(statement)
@@ -81,7 +81,7 @@ def show_entry(entry: Entry, *, again: bool) -> EntryShown:
         received=entry.received,
         expires=expiry_wall(entry.exp),
         state=entry.state.value,
-        again=again,
+        again=entry.state is EntryState.OFFERED,
         purpose=statement.basis,
         handling=statement.handling,
         query=body if isinstance(body, Query) else None,

@@ -14,7 +14,7 @@ from typing import Final
 from i247_keys.identity import Identity
 from i247_keys.roster import State
 from i247_keys.trust import Health
-from i247_node.commands import Accepted, AskQuestion, ConfirmEntry, Declined, PublishNotice, WriteLetter
+from i247_node.commands import Accepted, AskQuestion, ConfirmEntry, Declined, OfferEntries, PublishNotice, WriteLetter
 from i247_node.composing import Draft, sign
 from i247_node.conversations import Conversations
 from i247_node.desk import Desk
@@ -37,7 +37,7 @@ from i247_protocol.queries import Query
 from i247_protocol.receipts import Receipt
 from i247_protocol.statement import Act
 
-Saying = AskQuestion | PublishNotice | WriteLetter | ConfirmEntry
+Saying = AskQuestion | PublishNotice | WriteLetter | OfferEntries | ConfirmEntry
 
 
 class Speaker:
@@ -76,6 +76,10 @@ class Speaker:
         """Carry out what the application asks, or decline it and change nothing."""
         try:
             match command:
+                case OfferEntries(token, entries):
+                    for entry in entries:
+                        yield from self._inbox.offer(entry)
+                    yield Tell(Accepted(token, MessageId(b""), EvidenceId(b""), b""))
                 case ConfirmEntry(token, entry):
                     yield self._inbox.confirm(entry)
                     yield Tell(Accepted(token, MessageId(b""), EvidenceId(b""), b""))

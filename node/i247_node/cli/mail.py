@@ -39,7 +39,7 @@ def inbox(
 ) -> None:
     """List what came and is not confirmed, or show ENTRY whole.
 
-    An entry that is not confirmed is offered again; `again` marks what may have been offered before.
+    An entry that is not confirmed is offered again; `again` marks what was given before and not confirmed.
     """
     with bureau_at(path) as bureau:
         if confirmed:

@@ -24,6 +24,7 @@ from i247_node.commands import (
     AskQuestion,
     ConfirmEntry,
     GatherEvidence,
+    OfferEntries,
     PublishNotice,
     ReportStatus,
     WriteLetter,
@@ -33,7 +34,6 @@ from i247_node.forms import (
     AuditPage,
     Board,
     Confirmed,
-    EntryShown,
     EvidenceShown,
     Form,
     InboxPage,
@@ -49,7 +49,7 @@ from i247_node.interface.problems import not_found, tell_problem
 from i247_node.interface.stream import NewsStream
 from i247_node.interface.switchboard import ENDED, Switchboard
 from i247_node.metrics import TEXT_TYPE, exposition
-from i247_node.records import Entry, KeepConversation
+from i247_node.records import EntryState, KeepConversation
 from i247_node.showing import (
     show_audit,
     show_entry,
@@ -104,8 +104,6 @@ class _Paths:
     def __init__(self, switchboard: Switchboard, views: Views) -> None:
         self._switchboard = switchboard
         self._views = views
-        # What came before this start may have been offered by the run before it.
-        self._offered_to = views.counts().received
 
     # --- what the engine is asked ---
 
@@ -186,12 +184,11 @@ class _Paths:
         read.only_parameters(request, ("after", "limit", "all"))
         after, limit = read.number(request, "after", 0, read.NUMBER_MAX), read.limit(request)
         entries = self._views.inbox(after, limit, only_new=not read.flag(request, "all"))
-        page = InboxPage(
-            entries=tuple(map(self._offered, entries)), next=entries[-1].n if len(entries) == limit else None
-        )
-        if entries:
-            self._offered_to = max(self._offered_to, entries[-1].n)
-        return _json(page)
+        first_time = tuple(entry.n for entry in entries if entry.state is EntryState.NEW)
+        if first_time:  # saved before it is given: after a crash it counts as given
+            await self._switchboard.command(OfferEntries(NOBODY, first_time))
+        following = entries[-1].n if len(entries) == limit else None
+        return _json(InboxPage(entries=tuple(map(show_entry, entries)), next=following))
 
     async def outbox(self, request: Request) -> Response:
         read.only_parameters(request, ("after", "limit", "open"))
@@ -263,9 +260,6 @@ class _Paths:
                 "looking for a query: there is none of this id", "give the id that was told when it was asked"
             )
         return exchange, exchange.query
-
-    def _offered(self, entry: Entry) -> EntryShown:
-        return show_entry(entry, again=entry.n <= self._offered_to)
 
 
 def _taken(accepted: Accepted) -> Taken:

@@ -24,12 +24,20 @@ class Disk:
         self.memory = memory
         self.delay_us = 0
         self.fails_next = False
+        self.is_full = False
+        self.at_commit: Callable[[], None] | None = None
+        """What happens, once, while the next commit is being written."""
         self.lies = False
         self.commits = 0
         self._durable = durable
         self._open: list[object] = []
         self._pending: tuple[list[object], Undoing] | None = None
         self._unkept: list[Undoing] = []
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether everything that was saved is durable."""
+        return not self._open and self._pending is None
 
     def persist(self, record: object) -> None:
         """Take one record into the open turn."""
@@ -38,13 +46,16 @@ class Disk:
 
     def commit(self) -> None:
         """Begin to make the open turn durable; raise WorldFault when the disk cannot."""
-        if self.fails_next:
+        if self.fails_next or self.is_full:
             self.fails_next = False
             raise WorldFault("committing a turn", "the simulated disk is full or broken")
         self.settle()
         self.commits += 1
         self._pending = (self._open, self.memory.undoing.taken())
         self._open = []
+        if self.at_commit is not None:
+            strike, self.at_commit = self.at_commit, None
+            strike()
 
     def settle(self) -> None:
         """Let the pending turn be durable: its time has come."""

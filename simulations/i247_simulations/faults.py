@@ -7,7 +7,7 @@ one fault out changes no other, and a failing plan can be shrunk. What each faul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -42,6 +42,25 @@ class CommitFails(_Fault, frozen=True, tag="commit-fails"):
     down_ms: int
 
 
+class PowerLoss(_Fault, frozen=True, tag="power-loss"):
+    """Let the power go while a program's next commit is written: its last record is torn, or just came through.
+
+    A torn record does not match its checksum, so the turn is gone as a whole. With `kept` it is there as a whole, though
+    nobody was told. The program starts again after `down_ms`.
+    """
+
+    program: str
+    down_ms: int
+    kept: bool
+
+
+class DiskFull(_Fault, frozen=True, tag="disk-full"):
+    """Let every commit of a program fail for `for_ms`: it ends itself, is started again, and ends itself again."""
+
+    program: str
+    for_ms: int
+
+
 class SlowDisk(_Fault, frozen=True, tag="slow-disk"):
     """Let each commit of a program take `delay_ms`."""
 
@@ -55,6 +74,26 @@ class DiskDestroyed(_Fault, frozen=True, tag="disk-destroyed"):
 
     program: str
     down_ms: int
+
+
+class BitRot(_Fault, frozen=True, tag="bit-rot"):
+    """Let a page of a disk decay, so that SQLite calls the file damaged: the program ends, and refuses to start.
+
+    After `down_ms` its operator has mended it as the manual says: a hub gets an empty disk, a node the copy of its
+    database that was taken `copy_age_ms` before.
+    """
+
+    program: str
+    down_ms: int
+    copy_age_ms: int
+
+
+class RestoredCopy(_Fault, frozen=True, tag="restored-copy"):
+    """Put an old copy of its disk back under a node, without the mark beside it; it starts again after `down_ms`."""
+
+    program: str
+    down_ms: int
+    copy_age_ms: int
 
 
 class LyingSync(_Fault, frozen=True, tag="lying-sync"):
@@ -91,6 +130,18 @@ class Stall(_Fault, frozen=True, tag="stall"):
     for_ms: int
 
 
+class Scramble(_Fault, frozen=True, tag="scramble"):
+    """Let `percent` of the frames from one program to another come twice, or later than others, and out of order.
+
+    No true connection does that: TCP keeps order, and CURVE ends it. At the end the connections are broken.
+    """
+
+    sender: str
+    receiver: str
+    for_ms: int
+    percent: int
+
+
 class SlowLinks(_Fault, frozen=True, tag="slow-links"):
     """Add `delay_ms` to all that a program sends or is sent, and let only so many bytes through in a second."""
 
@@ -120,10 +171,19 @@ class HubLie(StrEnum):
 
     DROP = "drop"
     REPLAY = "replay"
+    REORDER = "reorder"
     SWAP = "swap"
     ALTER = "alter"
+    ROT = "rot"
+    """One bit of a body is wrong: by ill will, or from a disk that has decayed where SQLite does not look."""
     FORGE_CUSTODY = "forge-custody"
+    FORGE_CARDS = "forge-cards"
+    """It hands out keycards of members with keys of its own, to read what is sealed to them."""
     WITHHOLD_DIRECTORY = "withhold-directory"
+    FORGE_DIRECTORY = "forge-directory"
+    """It hands out a roster that one keyholder alone has signed."""
+    FORK_DIRECTORY = "fork-directory"
+    """It hands out another roster of the same version that enough keyholders have signed. No level draws it."""
 
 
 class HostileHub(_Fault, frozen=True, tag="hostile-hub"):
@@ -141,6 +201,8 @@ class Mischief(StrEnum):
     FLOOD = "flood"
     GARBAGE = "garbage"
     REPLAY = "replay"
+    IMPERSONATE = "impersonate"
+    """It says what another member is to have said, under its own signature."""
 
 
 class HostileMember(_Fault, frozen=True, tag="hostile-member"):
@@ -158,28 +220,47 @@ class Suspension(_Fault, frozen=True, tag="suspension"):
     member: str
 
 
+class Theft(_Fault, frozen=True, tag="theft"):
+    """Let a thief speak with a member's keys for `for_ms`, through another member's links and on links of its own.
+
+    After a third of that time the member notices: the authority publishes the keys that it had committed to, and its
+    node starts with them after `down_ms`.
+    """
+
+    member: str
+    accomplice: str
+    for_ms: int
+    down_ms: int
+
+
 Fault = (
     Crash
     | CommitFails
+    | PowerLoss
+    | DiskFull
     | SlowDisk
     | DiskDestroyed
+    | BitRot
+    | RestoredCopy
     | LyingSync
     | Partition
     | HangUp
     | Stall
+    | Scramble
     | SlowLinks
     | ClockStep
     | ClockDrift
     | HostileHub
     | HostileMember
     | Suspension
+    | Theft
 )
 
 
 def end_of(fault: Fault) -> int:
     """Return the instant at which a fault is over by itself."""
     match fault:
-        case Crash() | CommitFails() | DiskDestroyed():
+        case Crash() | CommitFails() | PowerLoss() | DiskDestroyed() | BitRot() | RestoredCopy():
             return fault.at_ms + fault.down_ms
         case LyingSync():
             return fault.at_ms + fault.for_ms + fault.down_ms
@@ -190,7 +271,13 @@ def end_of(fault: Fault) -> int:
 
 
 def draw(
-    level: Level, luck: Random, *, hubs: Sequence[str], members: Sequence[str], begin_ms: int, end_ms: int
+    level: Level,
+    luck: Random,
+    *,
+    hubs: Sequence[str],
+    homes: Mapping[str, Sequence[str]],
+    begin_ms: int,
+    end_ms: int,
 ) -> tuple[Fault, ...]:
     """Return a plan in which every fault begins and ends between `begin_ms` and `end_ms`, in order of time."""
     if level is Level.NONE:
@@ -204,7 +291,7 @@ def draw(
     plan = []
     at = float(begin_ms)
     names, weights = list(kinds), list(kinds.values())
-    place = _Place(luck, hubs, members, end_ms)
+    place = _Place(luck, hubs, homes, end_ms)
     while (at := at + luck.expovariate(per_minute / 60_000)) < end_ms:
         plan.append(DRAWN[luck.choices(names, weights)[0]](place, int(at)))
     return tuple(plan)
@@ -213,10 +300,11 @@ def draw(
 class _Place:
     """Where and for how long; all of it luck."""
 
-    def __init__(self, luck: Random, hubs: Sequence[str], members: Sequence[str], end_ms: int) -> None:
+    def __init__(self, luck: Random, hubs: Sequence[str], homes: Mapping[str, Sequence[str]], end_ms: int) -> None:
         self.luck = luck
         self.hubs = hubs
-        self.members = members
+        self.members = sorted(homes)
+        self._homes = homes
         self._end = end_ms
 
     def program(self) -> str:
@@ -245,9 +333,13 @@ class _Place:
         if chance < 0.4:
             alone = self.program()
             return (alone,), tuple(one for one in everybody if one != alone)
-        if chance < 0.7 and len(self.hubs) > 1:
+        if chance < 0.6 and len(self.hubs) > 1:
             hub = self.hub()
             return (hub,), tuple(one for one in self.hubs if one != hub)
+        if chance < 0.8 and len(self.hubs) > 1:  # two regions: hubs, and the members that are first at home there
+            some = self.luck.sample(self.hubs, self.luck.randint(1, len(self.hubs) - 1))
+            here = tuple(one for one in everybody if self._homes.get(one, (one,))[0] in some)
+            return here, tuple(one for one in everybody if one not in here)
         cut = self.luck.random()
         here = tuple(one for one in everybody if self.luck.random() < cut)
         return here, tuple(one for one in everybody if one not in here)
@@ -256,6 +348,12 @@ class _Place:
 def _partition(place: _Place, at: int) -> Fault:
     here, there = place.sides()
     return Partition(at, here, there, place.span(at, 500, 180_000), place.luck.random() < 0.3)
+
+
+def _theft(place: _Place, at: int) -> Fault:
+    member, accomplice = place.luck.sample(place.members, 2)
+    span = place.span(at, 6_000, 60_000)
+    return Theft(at, member, accomplice, span, place.luck.randint(0, span // 2))
 
 
 def _clock_step(place: _Place, at: int) -> Fault:
@@ -267,28 +365,48 @@ MILD: Final = {"crash": 3, "hang-up": 4, "stall": 3, "partition": 2, "slow-links
 HARSH: Final = {
     "crash": 6,
     "commit-fails": 3,
+    "power-loss": 3,
+    "disk-full": 1,
     "slow-disk": 2,
     "disk-destroyed": 1,
+    "bit-rot": 0.5,
+    "restored-copy": 0.5,
     "partition": 4,
     "hang-up": 4,
     "stall": 3,
+    "scramble": 1,
     "slow-links": 2,
     "clock-step": 1,
     "clock-drift": 1,
-    "hostile-hub": 2,
-    "hostile-member": 1,
+    "hostile-hub": 3,
+    "hostile-member": 1.5,
     "suspension": 0.3,
+    "theft": 0.3,
 }
+LIES_DRAWN: Final = tuple(lie for lie in HubLie if lie is not HubLie.FORK_DIRECTORY)
 DRAWN: Final[dict[str, Callable[[_Place, int], Fault]]] = {
     "crash": lambda place, at: Crash(at, place.program(), place.span(at, 50, 90_000)),
     "commit-fails": lambda place, at: CommitFails(at, place.program(), place.span(at, 500, 30_000)),
+    "power-loss": lambda place, at: PowerLoss(
+        at, place.program(), place.span(at, 50, 60_000), place.luck.random() < 0.5
+    ),
+    "disk-full": lambda place, at: DiskFull(at, place.program(), place.span(at, 1_000, 40_000)),
     "slow-disk": lambda place, at: SlowDisk(
         at, place.program(), place.span(at, 1_000, 60_000), place.luck.randint(20, 2_000)
     ),
     "disk-destroyed": lambda place, at: DiskDestroyed(at, place.hub(), place.span(at, 500, 60_000)),
+    "bit-rot": lambda place, at: BitRot(
+        at, place.program(), place.span(at, 500, 60_000), place.luck.randint(1_000, 120_000)
+    ),
+    "restored-copy": lambda place, at: RestoredCopy(
+        at, place.member(), place.span(at, 500, 60_000), place.luck.randint(1_000, 120_000)
+    ),
     "partition": _partition,
     "hang-up": lambda place, at: HangUp(at, place.program()),
     "stall": lambda place, at: Stall(at, *place.pair(), place.span(at, 100, 30_000)),
+    "scramble": lambda place, at: Scramble(
+        at, *place.pair(), place.span(at, 1_000, 30_000), place.luck.choice((2, 10, 40))
+    ),
     "slow-links": lambda place, at: SlowLinks(
         at,
         place.program(),
@@ -302,7 +420,7 @@ DRAWN: Final[dict[str, Callable[[_Place, int], Fault]]] = {
         at,
         place.hub(),
         place.span(at, 2_000, 60_000),
-        place.luck.choice(tuple(HubLie)),
+        place.luck.choice(LIES_DRAWN),
         place.luck.choice((5, 30, 100)),
     ),
     "hostile-member": lambda place, at: HostileMember(
@@ -313,4 +431,5 @@ DRAWN: Final[dict[str, Callable[[_Place, int], Fault]]] = {
         place.luck.choice((5, 50)),
     ),
     "suspension": lambda place, at: Suspension(at, place.member()),
+    "theft": _theft,
 }

@@ -7,16 +7,18 @@ its connections are broken, as when the intruder is thrown out and the program s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
 from i247_keys.identity import Identity
+from i247_keys.keycard import parse_keycard
+from i247_keys.keyring import Keyring
 from i247_keys.vouching import root_of, vouch
 from i247_protocol import codec
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Custody, Frame, Parcel, Put, Taken, encode_frame, parse_frame
+from i247_protocol.frames import Cards, Custody, DirHave, Frame, Parcel, Put, Taken, encode_frame, parse_frame
 from i247_protocol.header import parse_header
 from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.faults import HostileHub, HubLie
@@ -25,12 +27,29 @@ from i247_simulations.faults import HostileHub, HubLie
 class Liar:
     """What one hub does to frames while a fault lasts."""
 
-    def __init__(self, fault: HostileHub, identity: Identity, chance: Random) -> None:
+    def __init__(
+        self,
+        fault: HostileHub,
+        identity: Identity,
+        chance: Random,
+        entropy: Callable[[int], bytes],
+        papers: bytes,
+        wall: WallMs,
+    ) -> None:
         self.fault = fault
         self._identity = identity
         self._chance = chance
         self._past: deque[Parcel] = deque(maxlen=64)
+        self._kept: bytes | None = None
+        self._papers = papers
+        self._keyring = Keyring().renewed(wall, entropy)
+        self._wall = wall
         self.lies = 0
+
+    @property
+    def kids(self) -> Iterable[bytes]:
+        """The key ids of the epoch keys that it would have others seal to."""
+        return (key.kid for key in self._keyring.keys)
 
     def sends(self, data: bytes) -> list[bytes]:
         """Return what goes out instead of a frame of this hub."""
@@ -48,6 +67,15 @@ class Liar:
                 again = tuple(self._chance.sample(list(self._past), min(4, len(self._past))))
                 self._past.extend(frame.parcels)
                 return [data, *([encode_frame(Put(frame.session, again))] if again else [])]
+            case HubLie.REORDER, _:
+                kept, self._kept = self._kept, data if self._kept is None else None
+                return [] if kept is None else [data, kept]
+            case HubLie.FORGE_DIRECTORY | HubLie.FORK_DIRECTORY, DirHave() if self._papers:
+                return [encode_frame(DirHave(frame.session, self._papers)), data]
+            case HubLie.FORGE_CARDS, Cards():
+                return [encode_frame(Cards(frame.session, tuple(map(self._own_card, frame.cards))))]
+            case HubLie.ROT, Put():
+                return [encode_frame(Put(frame.session, tuple(map(self._rotten, frame.parcels))))]
             case HubLie.SWAP, Put():
                 return [encode_frame(Put(frame.session, self._swapped(frame.parcels)))]
             case HubLie.ALTER, Put():
@@ -81,6 +109,16 @@ class Liar:
             swapped.append(one._replace(body=other.body))
         return tuple(swapped)
 
+    def _rotten(self, parcel: Parcel) -> Parcel:
+        body = bytearray(parcel.body)
+        body[self._chance.randrange(len(body))] ^= 1 << self._chance.randrange(8)
+        return parcel._replace(body=bytes(body))
+
+    def _own_card(self, data: bytes) -> bytes:
+        """Return a newer keycard of the same member with keys of this hub, under its own signature."""
+        card, _ = parse_keycard(data)
+        return self._keyring.card(card.member, card.version + 1, self._wall, self._identity)
+
     def _altered(self, parcel: Parcel) -> Parcel:
         header = codec.decode(parcel.header, bytes_max=2_048)
         if self._chance.random() < 0.5:
@@ -111,7 +149,12 @@ def _parsed(data: bytes) -> Frame | None:
 LIES_IN: Final = {
     HubLie.DROP: (b"put", b"custody", b"returned", b"told"),
     HubLie.REPLAY: (b"put",),
+    HubLie.REORDER: (b"put", b"custody", b"returned", b"told", b"credit"),
     HubLie.SWAP: (b"put",),
     HubLie.ALTER: (b"put",),
+    HubLie.ROT: (b"put",),
+    HubLie.FORGE_CARDS: (b"card",),
+    HubLie.FORGE_DIRECTORY: (b"dir-have",),
+    HubLie.FORK_DIRECTORY: (b"dir-have",),
     HubLie.WITHHOLD_DIRECTORY: (b"dir-have", b"card"),
 }

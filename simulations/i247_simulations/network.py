@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from i247_protocol.machine import FrameArrived, LinkId, LinkLost, LinkUp, Peer
 from i247_simulations.agenda import Agenda
-from i247_simulations.faults import Partition, SlowLinks, Stall
+from i247_simulations.faults import Partition, Scramble, SlowLinks, Stall
 from i247_simulations.streams import luck
 
 
@@ -57,6 +57,7 @@ class Connection:
     free_us: list[int] = field(default_factory=lambda: [0, 0])
     last_us: list[int] = field(default_factory=lambda: [0, 0])
     held: list[list[tuple[bytes, int]]] = field(default_factory=lambda: [[], []])
+    flying: list[int] = field(default_factory=lambda: [0, 0])
     closed_us: int | None = None
     lost_after_us: int = 0
 
@@ -87,6 +88,9 @@ class Network:
         self._blocked: Counter[tuple[str, str]] = Counter()
         self._stalled_until: dict[tuple[str, str], int] = {}
         self._slow: dict[str, list[SlowLinks]] = {}
+        self._scrambled: dict[tuple[str, str], tuple[Scramble, Random]] = {}
+        self.overfull = 0
+        """How often a connection ended because it could not take more."""
         self._inbound = 0
         self.lost = 0
         self.flows: dict[tuple[str, str], list[int]] = {}
@@ -113,6 +117,10 @@ class Network:
         if end is None:
             return False
         connection, side = end
+        if connection.flying[side] >= FLYING_MAX:  # as a full ZeroMQ socket, which ends the session
+            self.overfull += 1
+            self._break(connection)
+            return False
         receiver = connection.names[1 - side]
         for one in self._programs.overheard(sender, receiver, data):
             self._send(connection, side, one, depart_us)
@@ -149,6 +157,20 @@ class Network:
         """Hold back what goes from one program to another."""
         way = fault.sender, fault.receiver
         self._stalled_until[way] = max(self._stalled_until.get(way, 0), self._agenda.now_us + fault.for_ms * 1_000)
+
+    def scramble(self, fault: Scramble) -> None:
+        """Begin to let frames come twice, or out of order."""
+        way = fault.sender, fault.receiver
+        self._scrambled[way] = fault, luck(self._seed, f"scramble/{fault.at_ms}/{fault.sender}/{fault.receiver}")
+
+    def unscramble(self, fault: Scramble) -> None:
+        """End that, and the connections on which it was."""
+        way = fault.sender, fault.receiver
+        if self._scrambled.get(way, (None,))[0] is fault:
+            del self._scrambled[way]
+        for connection in {id(end): end for end, _ in self._ends.values()}.values():
+            if connection.names in (way, way[::-1]):
+                self._break(connection)
 
     def slow(self, fault: SlowLinks) -> None:
         """Slow a program's links down."""
@@ -192,11 +214,25 @@ class Network:
         arrival = end + base_us + jitter + 1_000 * sum(fault.delay_ms for fault in slow)
         if self._stalled_until:
             arrival = max(arrival, self._stalled_until.get(way, 0))
-        arrival = connection.last_us[side] = max(arrival, connection.last_us[side])
+        arrival = max(arrival, connection.last_us[side])
+        scrambled = self._scrambled.get(way) if self._scrambled else None
+        if scrambled is None:
+            connection.last_us[side] = arrival
+        else:
+            fault, luck_of_it = scrambled
+            if luck_of_it.random() * 100 < fault.percent:
+                late_us = int(LATE_US_MAX * luck_of_it.random())
+                if luck_of_it.random() < 0.5:
+                    arrival += late_us
+                else:
+                    connection.flying[side] += 1
+                    self._agenda.at(arrival + late_us, self._arrive, (connection, side, data, depart_us))
+        connection.flying[side] += 1
         self._agenda.at(arrival, self._arrive, (connection, side, data, depart_us))
 
     def _arrive(self, event: tuple[Connection, int, bytes, int]) -> None:
         connection, side, data, depart_us = event
+        connection.flying[side] -= 1
         if connection.closed_us is not None and (
             side == 1 or depart_us > connection.closed_us or self._agenda.now_us > connection.lost_after_us
         ):
@@ -309,4 +345,7 @@ BYTES_PER_S: Final = 12_500_000
 JITTER: Final = 1.0
 REDIAL_US_MIN: Final = 200_000
 REDIAL_US_MAX: Final = 15_000_000
+FLYING_MAX: Final = 1_024
+"""Frames that one direction of a connection takes, as `i247_edges.link` sets it for ZeroMQ."""
+LATE_US_MAX: Final = 400_000
 STEADY_US: Final = 10_000_000

@@ -20,7 +20,7 @@ def plan_of(scenario: Scenario, seed: int, level: Level, plant: str = "") -> tup
         level,
         luck(seed, f"faults/{level.value}"),
         hubs=scenario.hubs,
-        members=scenario.members,
+        homes=scenario.homes,
         begin_ms=scenario.warm_ms,
         end_ms=scenario.warm_ms + scenario.chaos_ms,
     )

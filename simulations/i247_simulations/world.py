@@ -25,29 +25,10 @@ from i247_simulations.agenda import Agenda
 from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
 from i247_simulations.checkers.keeping import EveryQuestionEnds, NothingLost, OnlyOnce
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
-from i247_simulations.checkers.watching import Checker, Sight, WatchedIdentity
+from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.clocks import Clock
 from i247_simulations.disk import Disk, Memory
-from i247_simulations.faults import (
-    ClockDrift,
-    ClockStep,
-    CommitFails,
-    Crash,
-    DiskDestroyed,
-    Fault,
-    HangUp,
-    HostileHub,
-    HostileMember,
-    LyingSync,
-    Mischief,
-    Partition,
-    SlowDisk,
-    SlowLinks,
-    Stall,
-    Suspension,
-    end_of,
-)
-from i247_simulations.hostile import Liar
+from i247_simulations.faults import Fault
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.life import Follower
 from i247_simulations.measures import Measures
@@ -58,7 +39,8 @@ from i247_simulations.population import Authority
 from i247_simulations.programs import Program
 from i247_simulations.results import Phase
 from i247_simulations.scenarios import Scenario
-from i247_simulations.streams import Entropy, derived, luck
+from i247_simulations.streams import Entropy, luck
+from i247_simulations.troubles import AFTERMATH_US, Troubles
 from i247_simulations.workload import Workload, open_policy, registers_of
 
 
@@ -83,8 +65,6 @@ class World:
             now_us=lambda: self.agenda.now_us,
             programs=self.programs,
             disks=self.disks,
-            is_calm=lambda: self.agenda.now_us > self._troubled_until_us,
-            calm_since_us=lambda: self._troubled_until_us,
             no_faults=not plan,
         )
         self.workload = Workload(seed, scenario, self.agenda, self)
@@ -95,13 +75,15 @@ class World:
         self._boots = Counter[str]()
         self._lives: dict[str, Program] = {}
         self._chance = luck(seed, "disks")
-        self._clocks = {name: Clock(START, luck(seed, f"clock/{name}").randint(-500, 500)) for name in self.counters}
+        self._incarnations = dict.fromkeys(scenario.members, 1)
+        self._renewed: set[str] = set()
+        self.clocks = {name: Clock(START, luck(seed, f"clock/{name}").randint(-500, 500)) for name in self.counters}
         self._registers = {code: registers_of(code) for code in scenario.members}
-        self._liars: dict[str, Liar] = {}
-        self._heard: dict[str, list[tuple[str, bytes]]] = {}
+        self._troubles = Troubles(self, plan)
+        self._liars = self._troubles.liars
+        self._heard = self._troubles.heard
         self._trace = blake2b(digest_size=16, person=b"i247/trace")
         self._frames: Counter[str] = Counter()
-        self._troubled_until_us = 0
         watchers: list[Checker] = [kind(self.sight) for kind in CHECKERS]
         watchers += [self.measures, self.follower] if follow else [self.measures]
         self._on_command = _those(watchers, "commanded")
@@ -111,6 +93,7 @@ class World:
         self._on_frame = _those(watchers, "frame")
         self._on_turn = _those(watchers, "turned")
         self._on_boot = _those(watchers, "booted")
+        self._on_restore = _those(watchers, "restored")
         self._at_end = _those(watchers, "finish")
 
     @property
@@ -129,10 +112,9 @@ class World:
         """Run to the end, or until a promise is broken."""
         scenario = self.scenario
         for name in self.names:
-            self.disks[name] = self._disk(name)
-            self._boot(name)
-        for fault in self._plan:
-            self.agenda.at(fault.at_ms * 1_000, self._strike, fault)
+            self.disks[name] = Disk(self._memory(name), partial(self._durable, name))
+            self.boot(name)
+        self._troubles.begin()
         self._sample(None)
         self.agenda.at(PULSE_US, self._beat, None)
         self.agenda.at(scenario.warm_ms * 500, lambda _: self.workload.begin(), None)
@@ -145,11 +127,22 @@ class World:
         if not self.is_broken:
             self.workload.probe()
         self._phase("quiet", self.agenda.now_us // 1_000 + scenario.calm_ms_max, until_still=True)
+        self.marks["a connection could take no more"] += self.network.overfull
         for name, program in self.programs.items():
             self.counters[name].update(program.machine.counters.snapshot())
         if not self.is_broken:
             for finish in self._at_end:
                 finish()
+
+    @property
+    def wall(self) -> WallMs:
+        """What a true clock shows."""
+        return WallMs(START + self.agenda.now_us // 1_000)
+
+    @property
+    def hubs(self) -> tuple[str, ...]:
+        """All hubs."""
+        return self.scenario.hubs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -170,7 +163,8 @@ class World:
             if not isinstance(memory, PlainNodeMemory):
                 continue
             if name not in self.sight.suspended and any(
-                one.recipient not in self.sight.suspended for one in memory.unsettled()
+                one.recipient not in self.sight.suspended and memory.messages[one.n].sid not in self.sight.void
+                for one in memory.unsettled()
             ):
                 return False
             if memory.open_conversations():
@@ -186,7 +180,7 @@ class World:
 
     def link_key(self, name: str) -> bytes:
         """Return a program's public link key."""
-        return _link_key(self.authority, name)
+        return self.authority.link_key(name)
 
     def admits(self, hub: str, key: bytes) -> bool:
         """Whether a hub lets this key in."""
@@ -259,12 +253,13 @@ class World:
     def failed(self, program: Program) -> None:
         """Let a program end that its disk has failed."""
         self.marks["a commit failed"] += 1
-        self._kill(program.name)
-        self.agenda.after(RESTART_US, self._boot, program.name)
+        self.kill(program.name)
+        self.agenda.after(self._troubles.down_us.pop(program.name, RESTART_US), self.boot, program.name)
 
     # Lives.
 
-    def _boot(self, name: str) -> None:
+    def boot(self, name: str) -> None:
+        """Begin a program's next life, unless it runs."""
         if name in self.programs:
             return
         disk = self.disks[name]
@@ -275,7 +270,7 @@ class World:
             boot,
             self._machine(name, boot, disk.memory),
             disk=disk,
-            clock=self._clocks[name],
+            clock=self.clocks[name],
             agenda=self.agenda,
             network=self.network,
             around=self,
@@ -287,14 +282,11 @@ class World:
             see(program)
         program.start()
 
-    def _disk(self, name: str) -> Disk:
-        return Disk(self._memory(name), partial(self._durable, name))
-
     def _memory(self, name: str) -> Memory:
         return self._plant.hub_memory() if name in self.scenario.hubs else self._plant.node_memory()
 
     def _machine(self, name: str, boot: int, memory: Memory) -> HubMachine | NodeMachine:
-        identity = WatchedIdentity(derived(self.seed, f"identity/{name}"), name, self.sight.signed)
+        identity = self.authority.watched(name, self.sight.signed)
         entropy: Callable[[int], bytes] = Entropy(self.seed, f"entropy/{name}/{boot}")
         if self._plant.entropy is not None:
             entropy = self._plant.entropy(entropy)
@@ -302,6 +294,8 @@ class World:
             trust = self._trust(memory.directory())
             limit = self.scenario.store_bytes_max
             return HubMachine(HubName(name), identity, trust, memory, entropy, store_bytes_max=limit)
+        is_renewed = name in self._renewed
+        self._renewed.discard(name)
         return NodeMachine(
             MemberCode(name),
             identity,
@@ -310,7 +304,8 @@ class World:
             entropy,
             registers=self._registers[name],
             policy=open_policy(),
-            incarnation=1,
+            incarnation=self._incarnations[name],
+            drop_epoch_secrets=is_renewed,
         )
 
     def _trust(self, saved: bytes | None) -> Trust:
@@ -318,14 +313,28 @@ class World:
             return self.authority.founded
         return _read_trust(self.authority.founded.pin, saved)
 
-    def _kill(self, name: str) -> None:
+    def kill(self, name: str, *, pending_is_kept: bool | None = None) -> None:
+        """End a program's life; whether a turn that was just being saved is kept is luck, or as given."""
         program = self.programs.pop(name, None)
         if program is None:
             return
         self.counters[name].update(program.machine.counters.snapshot())
-        if program.kill(pending_is_kept=self._chance.random() < 0.5):
+        kept = self._chance.random() < 0.5
+        if program.kill(pending_is_kept=kept if pending_is_kept is None else pending_is_kept):
             self.marks["a crash lost a turn"] += 1
         self.network.stopped(name)
+
+    def mount(self, name: str, memory: Memory | None) -> None:
+        """Give a program that is down another disk: an empty one, or one with an old state of its own."""
+        before = self.disks[name]
+        self.disks[name] = Disk(self._memory(name) if memory is None else memory, partial(self._durable, name))
+        if name in self._incarnations:
+            self._incarnations[name] = max(
+                self._incarnations[name] + 1, self.clocks[name].read(self.agenda.now_us).wall // 1_000
+            )
+            self._renewed.add(name)
+        for see in self._on_restore:
+            see(name, before.memory, self.disks[name].memory)
 
     def _durable(self, name: str, records: Sequence[object]) -> None:
         program = self._lives[name]  # the last one: a commit may still be kept while it dies
@@ -344,112 +353,15 @@ class World:
             finding = Finding(Status.NO_HIT, (), None, None) if register is None else register.look_up(wanted.criteria)
             program.take(LookupFinished(wanted.entry, finding))
 
-    # What goes wrong.
-
-    def _strike(self, fault: Fault) -> None:
-        self._trouble(fault)
-        self.marks[f"fault: {fault.__struct_config__.tag}"] += 1
-        now_us = self.agenda.now_us
-        match fault:
-            case Crash(program=name, down_ms=down_ms):
-                self._kill(name)
-                self.agenda.after(down_ms * 1_000, self._boot, name)
-            case CommitFails(program=name):
-                self.disks[name].fails_next = True
-            case SlowDisk(program=name):
-                self.disks[name].delay_us = fault.delay_ms * 1_000
-                self.agenda.after(fault.for_ms * 1_000, self._quicken, name)
-            case DiskDestroyed(program=name, down_ms=down_ms):
-                self._kill(name)
-                self.disks[name] = self._disk(name)
-                self.agenda.after(down_ms * 1_000, self._boot, name)
-            case LyingSync(program=name):
-                self.disks[name].lies = True
-                self.agenda.after(fault.for_ms * 1_000, self._expose, fault)
-            case Partition():
-                self.network.part(fault)
-                self.agenda.after(fault.for_ms * 1_000, self.network.join, fault)
-            case HangUp(program=name):
-                self.network.hang_up(name)
-            case Stall():
-                self.network.stall(fault)
-            case SlowLinks():
-                self.network.slow(fault)
-                self.agenda.after(fault.for_ms * 1_000, self.network.unslow, fault)
-            case ClockStep(program=name):
-                self._clocks[name].step_ms += fault.step_ms
-                self.agenda.after(fault.for_ms * 1_000, self._set_right, fault)
-            case ClockDrift(program=name):
-                self._clocks[name].drift(fault.ppm, now_us)
-            case HostileHub(program=name):
-                identity = self.authority.identity(name)
-                self._liars[name] = Liar(fault, identity, luck(self.seed, f"hostile/{fault.at_ms}/{name}"))
-                self.agenda.after(fault.for_ms * 1_000, self._throw_out, name)
-            case HostileMember(program=name):
-                self._heard[name] = []
-                self._mischief((fault, now_us + fault.for_ms * 1_000))
-            case Suspension():
-                self._suspend(fault.member)
-
-    def _trouble(self, fault: Fault) -> None:
-        self._troubled_until_us = max(self._troubled_until_us, end_of(fault) * 1_000 + AFTERMATH_US)
-        named = (getattr(fault, name, ()) for name in ("program", "sender", "receiver", "member"))
-        struck = [one for one in named if one] + [*getattr(fault, "here", ()), *getattr(fault, "there", ())]
-        for name in struck:
-            self.sight.disturbed_us[name] = max(self.sight.disturbed_us.get(name, 0), end_of(fault) * 1_000)
-
-    def _quicken(self, name: str) -> None:
-        self.disks[name].delay_us = 0
-
-    def _set_right(self, fault: ClockStep) -> None:
-        self._clocks[fault.program].step_ms -= fault.step_ms
-
-    def _expose(self, fault: LyingSync) -> None:
-        self._kill(fault.program)
-        self.agenda.after(fault.down_ms * 1_000, self._boot, fault.program)
-
-    def _throw_out(self, name: str) -> None:
-        liar = self._liars.pop(name, None)
-        if liar is not None:
-            self.marks[f"a hub lied: {liar.fault.lie.value}"] += liar.lies
-            self.network.hang_up(name)
-
-    def _mischief(self, event: tuple[HostileMember, int]) -> None:
-        fault, until_us = event
-        name = fault.program
-        if self.agenda.now_us >= until_us:
-            self._heard.pop(name, None)
-            self.network.hang_up(name)
-            return
-        chance = luck(self.seed, f"mischief/{name}/{self.agenda.now_us}")
-        links = list(self.network.links_of(name))
-        heard = self._heard.setdefault(name, [])
-        if fault.mischief is Mischief.FLOOD:
-            self.workload.flood(name, fault.per_s)
-        for _ in range(fault.per_s if links else 0):
-            link, there = chance.choice(links)
-            if fault.mischief is Mischief.GARBAGE:
-                self.network.inject(name, link, chance.randbytes(chance.randint(0, 200)))
-            elif fault.mischief is Mischief.REPLAY:
-                past = [data for receiver, data in heard[-200:] if receiver == there]
-                if past:
-                    self.network.inject(name, link, chance.choice(past))
-        self.agenda.after(1_000_000, self._mischief, event)
-
-    def _suspend(self, member: str) -> None:
-        wall = WallMs(START + self.agenda.now_us // 1_000)
-        before = self.authority.trust
-        self.authority.suspend(MemberCode(member), wall)
-        if self.authority.trust is not before:
-            self.sight.suspended[member] = self.authority.trust.directory.version
-            self._publish()
+    # The authority.
 
     def _beat(self, _: object) -> None:
-        self.authority.beat(WallMs(START + self.agenda.now_us // 1_000))
-        self._publish()
+        self.authority.beat(self.wall)
+        self.publish()
         self.agenda.after(PULSE_US, self._beat, None)
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Lay the authority's newest documents before all hubs."""
         data = self.authority.trust.to_bytes()
         for name in self.scenario.hubs:
             if name in self.programs:
@@ -457,16 +369,12 @@ class World:
 
     def _heal(self) -> None:
         """Let everything be whole again that no fault has ended by itself."""
-        for name in list(self._liars):
-            self._throw_out(name)
-        for disk in self.disks.values():
-            disk.fails_next = False
-            disk.delay_us = 0
+        self._troubles.heal()
         for name in self.names:
-            self._boot(name)
-        self._publish()
+            self.boot(name)
+        self.publish()
         if self._plan:
-            self._troubled_until_us = max(self._troubled_until_us, self.agenda.now_us + AFTERMATH_US)
+            self.sight.troubled_until_us = max(self.sight.troubled_until_us, self.agenda.now_us + AFTERMATH_US)
 
     # Notes.
 
@@ -485,11 +393,6 @@ class World:
 def _read_trust(pin: bytes, data: bytes) -> Trust:
     # A value that never changes, and reading it verifies hundreds of signatures.
     return Trust.from_bytes(pin, data, START)
-
-
-@lru_cache(4_096)
-def _link_key(authority: Authority, name: str) -> bytes:
-    return authority.link_key(name)
 
 
 def _those(watchers: Iterable[Checker], name: str) -> list[Callable[..., None]]:
@@ -517,4 +420,3 @@ LOOK_UP_US: Final = 400_000
 RESTART_US: Final = 1_000_000
 PULSE_US: Final = 6 * 3_600_000_000
 HEAL_MS: Final = 60_000
-AFTERMATH_US: Final = 45_000_000

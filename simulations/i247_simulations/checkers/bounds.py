@@ -17,6 +17,7 @@ from i247_protocol.machine import Claim, Effect, Forward, LinkId
 from i247_protocol.names import MINUTE_MS
 from i247_protocol.priority import Lane, Priority, lane_of
 from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.disk import Memory
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.programs import Program
@@ -44,7 +45,7 @@ class UrgentFirst(Checker):
             return
         sent = self.sight.sent.get(record.entry.sid)
         took_us = 0 if sent is None else self.sight.now_us() - sent[1]
-        if sent is not None and took_us > URGENT_US_MAX and sent[1] > self.sight.calm_since_us():
+        if sent is not None and took_us > URGENT_US_MAX and sent[1] > self.sight.troubled_until_us:
             self.broken(program.name, f"an urgent message took {took_us // 1_000} ms in a calm world", record.entry.sid)
 
 
@@ -117,6 +118,11 @@ class TrailHolds(Checker):
             self.broken(program.name, f"audit record {record.n} does not follow record {n}")
         self._ends[program.name] = record.n, record_digest(record.data)
         self._traced.add(record.sid)
+
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """Go on from where the chain of another disk ends."""
+        last = after.audit[-1] if isinstance(after, PlainNodeMemory) and after.audit else None
+        self._ends[name] = (0, b"") if last is None else (last.n, record_digest(last.data))
 
     def told(self, program: Program, news: object) -> None:
         """Look for the trace of what was accepted."""
@@ -205,8 +211,8 @@ class ComesToRest(Checker):
             if not isinstance(memory, PlainNodeMemory) or name in self.sight.suspended:
                 continue
             for delivery in memory.unsettled():
-                if delivery.recipient not in self.sight.suspended:
-                    message = memory.messages[delivery.n]
+                message = memory.messages[delivery.n]
+                if delivery.recipient not in self.sight.suspended and message.sid not in self.sight.void:
                     self.broken(name, f"a message to {delivery.recipient} is still {delivery.state.value}", message.sid)
             if self.sight.no_faults:
                 for delivery in memory.delivered.values():

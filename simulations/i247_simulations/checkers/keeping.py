@@ -12,8 +12,9 @@ from i247_node.records import (
     KeepDelivery,
     KeepEntry,
 )
-from i247_protocol.names import MINUTE_MS
+from i247_protocol.names import MINUTE_MS, EvidenceId, MemberCode
 from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.disk import Memory
 from i247_simulations.node_memory import OPEN, PlainNodeMemory
 from i247_simulations.programs import Program
 
@@ -26,6 +27,8 @@ class NothingLost(Checker):
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
         self._has: dict[str, set[bytes]] = {}
+        self._gone: dict[str, set[bytes]] = {}
+        """What a member had, and lost with its disk: no network can keep that."""
         self._accepted: list[tuple[str, bytes]] = []
 
     def durable(self, program: Program, record: object) -> None:
@@ -42,6 +45,16 @@ class NothingLost(Checker):
             if news.sid not in self.sight.sent:
                 self.broken(program.name, "a message was accepted that is not saved", news.sid)
 
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """Count as gone what a member's own disk does not have any more."""
+        if not isinstance(after, PlainNodeMemory):
+            return
+        has: set[bytes] = {entry.sid for entry in after.entries.values()}
+        self._gone.setdefault(name, set()).update(self._has.get(name, set()) - has)
+        self._has[name] = has
+        kept = {message.sid for message in after.messages.values()}
+        self._accepted = [one for one in self._accepted if one[0] != name or one[1] in kept]
+
     def finish(self) -> None:
         """Compare all deliveries with what lies on the recipients' disks now."""
         has: dict[str, set[bytes]] = {}
@@ -56,7 +69,8 @@ class NothingLost(Checker):
         for name, memory in memories.items():
             for (n, recipient), delivery in memory.delivered.items():
                 sid = memory.messages[n].sid
-                if delivery.state is DeliveryState.DELIVERED and sid not in has[recipient]:
+                had = has[recipient] | self._gone.get(recipient, set())
+                if delivery.state is DeliveryState.DELIVERED and sid not in had:
                     self.broken(name, f"delivered to {recipient}, on whose disk it is not", sid)
 
     def _moved(self, program: Program, record: KeepDelivery) -> None:
@@ -70,7 +84,7 @@ class NothingLost(Checker):
         elif delivery.state is DeliveryState.EXPIRED:
             if message.exp * MINUTE_MS > delivery.at:
                 self.broken(program.name, f"given up for {delivery.recipient} before it expired", message.sid)
-        elif message.sid not in self._has.get(delivery.recipient, ()):
+        elif not any(message.sid in had.get(delivery.recipient, ()) for had in (self._has, self._gone)):
             what = f"counted as delivered to {delivery.recipient}, which has not saved it"
             self.broken(program.name, what, message.sid)
 
@@ -94,6 +108,22 @@ class OnlyOnce(Checker):
             self.broken(program.name, f"a message of {entry.sender} came through twice", entry.sid)
         self._entries[key] = entry.n
 
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """Let those entries come once more that an old disk does not have, and whose author has no receipt for them."""
+        if not isinstance(before, PlainNodeMemory) or not isinstance(after, PlainNodeMemory):
+            return
+        for entry in before.entries.values():
+            if entry.n not in after.entries and not self._is_acknowledged(name, entry.sender, entry.sid):
+                self._entries.pop((name, entry.sender, entry.id), None)
+
+    def _is_acknowledged(self, recipient: str, sender: str, sid: EvidenceId) -> bool:
+        disk = self.sight.disks.get(sender)
+        if disk is None or not isinstance(disk.memory, PlainNodeMemory):
+            return False
+        message = disk.memory.outgoing_by_sid(sid)
+        delivery = None if message is None else disk.memory.delivery(message.n, MemberCode(recipient))
+        return delivery is not None and delivery.state is DeliveryState.DELIVERED
+
 
 class EveryQuestionEnds(Checker):
     """A question ends once, by its time, and not before without an answer."""
@@ -103,18 +133,19 @@ class EveryQuestionEnds(Checker):
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
         self._began_us: dict[bytes, int] = {}
-        self._ended: dict[bytes, ConversationState] = {}
+        self._ended: dict[tuple[str, bytes], ConversationState] = {}
 
     def durable(self, program: Program, record: object) -> None:
         """Watch a conversation move."""
         if not isinstance(record, KeepConversation):
             return
-        if record.conv in self._ended and record.state is not self._ended[record.conv]:
+        key = program.name, record.conv
+        if key in self._ended and record.state is not self._ended[key]:
             self.broken(program.name, "a conversation that had ended moved again")
         began_us = self._began_us.setdefault(record.conv, self.sight.now_us())
         if record.state in OPEN:
             return
-        self._ended[record.conv] = record.state
+        self._ended[key] = record.state
         late_ms = program.now.wall - record.reply_by
         if record.state is ConversationState.EXPIRED and self._is_undisturbed(program, began_us):
             if late_ms > LATE_MS_MAX:
@@ -124,8 +155,17 @@ class EveryQuestionEnds(Checker):
 
     def told(self, program: Program, news: object) -> None:
         """Compare news with what is saved."""
-        if isinstance(news, ConversationMoved) and news.state not in OPEN and news.conv not in self._ended:
+        if not isinstance(news, ConversationMoved) or news.state in OPEN:
+            return
+        if (program.name, news.conv) not in self._ended:
             self.broken(program.name, "the end of a question was told that is not saved")
+
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """Let those questions end again whose end is not on the disk any more."""
+        if isinstance(after, PlainNodeMemory):
+            ended = {conv for conv, one in after.conversations.items() if one.state not in OPEN}
+            for key in [key for key in self._ended if key[0] == name and key[1] not in ended]:
+                del self._ended[key]
 
     def finish(self) -> None:
         """Look for questions without an end."""

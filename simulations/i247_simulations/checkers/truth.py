@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Final
 
-from i247_hub.records import Hold, KeepDirectory
+from i247_hub.records import Held, Hold, KeepDirectory
 from i247_keys.roster import State
 from i247_keys.trust import Trust
 from i247_node.records import EntryState, KeepAudit, KeepEntry, KeepEntryState, KeepTrust, Quarantine
 from i247_protocol.digests import evidence_id
 from i247_protocol.errors import PeerFault
+from i247_protocol.header import parse_header
 from i247_protocol.machine import Effect, Persist
 from i247_protocol.names import MINUTE_MS, MemberCode
 from i247_protocol.statement import parse_statement
 from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.disk import Memory
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.programs import Program
 from i247_simulations.workload import MARK
@@ -38,11 +41,19 @@ class NothingLeaks(Checker):
             case Quarantine(header=header):
                 leaks = _leaks(header)
             case Hold(rows):
+                self._look_at_keys(program, rows)
                 leaks = _leaks(rows[0].body) or any(_leaks(f"{row.source} {row.hop}".encode()) for row in rows)
             case _:
                 leaks = program.is_hub and _leaks(repr(record).encode())
         if leaks:
             self.broken(program.name, f"a secret text was saved in a {type(record).__name__}")
+
+    def _look_at_keys(self, program: Program, rows: Sequence[Held]) -> None:
+        """Look whether something was sealed to a key that a hub has in hand."""
+        if self.sight.hostile_keys:
+            kids = {parse_header(rows[0].header).kid, *(kid for row in rows for _, kid, _ in row.wraps)}
+            if not self.sight.hostile_keys.isdisjoint(kid for kid in kids if kid is not None):
+                self.broken(program.name, "an envelope was sealed to a key that a hub has in hand")
 
 
 class TrueWords(Checker):
@@ -73,7 +84,7 @@ class TrueWords(Checker):
 
 
 class GoodStanding(Checker):
-    """Nothing is taken after its expiry, nor handed over from who is suspended in the roster that is held."""
+    """Nothing is taken after its expiry, nor from who is suspended, nor by a stolen key, in the roster that is held."""
 
     promise = "P8"
 
@@ -82,8 +93,14 @@ class GoodStanding(Checker):
         if not isinstance(effect, Persist):
             return
         record, memory = effect.record, program.disk.memory
-        if isinstance(record, KeepEntry):
+        if isinstance(record, Hold):
+            victim = self.sight.stolen_bodies.get(record.rows[0].body[:32])
+            if self._is_known_as_stolen(program, victim) and record.rows[0].source == victim:
+                self.broken(program.name, f"an envelope was taken from who holds a stolen link key of {victim}")
+        elif isinstance(record, KeepEntry):
             entry = record.entry
+            if self._is_known_as_stolen(program, self.sight.stolen.get(entry.sid)):
+                self.broken(program.name, f"a message was taken that a stolen key of {entry.sender} has signed")
             if entry.exp * MINUTE_MS <= program.now.wall:
                 self.broken(program.name, "a message was taken after its expiry", entry.sid)
             if entry.state is not EntryState.WITHHELD:
@@ -92,6 +109,10 @@ class GoodStanding(Checker):
             held = memory.entry(record.n) if isinstance(memory, PlainNodeMemory) else None
             if held is not None:
                 self._look_at(program, held.sender, held.sid)
+
+    def _is_known_as_stolen(self, program: Program, victim: str | None) -> bool:
+        since = None if victim is None else self.sight.rekeyed.get(victim)
+        return since is not None and program.machine.trust.directory.version >= since
 
     def _look_at(self, program: Program, sender: MemberCode, sid: bytes) -> None:
         since = self.sight.suspended.get(sender)
@@ -103,7 +124,7 @@ class GoodStanding(Checker):
 
 
 class TrustGrows(Checker):
-    """No program believes an older charter, roster or pulse than one that it had saved."""
+    """No program believes an older charter, roster or pulse than one that it had saved, nor another of one version."""
 
     promise = "P7"
 
@@ -111,6 +132,7 @@ class TrustGrows(Checker):
         super().__init__(sight)
         self._saved: dict[str, tuple[int, int, int]] = {}
         self._seen: dict[str, Trust] = {}
+        self._rosters: dict[tuple[str, int], bytes] = {}
 
     def durable(self, program: Program, record: object) -> None:
         """Note what was saved."""
@@ -119,8 +141,6 @@ class TrustGrows(Checker):
 
     def booted(self, program: Program) -> None:
         """Look at what a program begins with."""
-        if program.disk.commits == 0:  # a new disk knows nothing
-            self._saved.pop(program.name, None)
         self.turned(program)
 
     def turned(self, program: Program) -> None:
@@ -131,6 +151,14 @@ class TrustGrows(Checker):
         self._seen[program.name] = trust
         if _age(trust) < self._saved.get(program.name, (0, 0, 0)):
             self.broken(program.name, "an older directory is believed than was saved")
+        place = program.name, trust.directory.version
+        if self._rosters.setdefault(place, trust.roster_hash) != trust.roster_hash:
+            self.broken(program.name, f"another roster of version {place[1]} is believed than before")
+
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """Let a disk that is older, or empty, know less."""
+        self._saved.pop(name, None)
+        self._rosters = {place: held for place, held in self._rosters.items() if place[0] != name}
 
 
 def _age(trust: Trust) -> tuple[int, int, int]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from i247_keys.identity import Identity
 from i247_node.commands import Command
-from i247_protocol.digests import evidence_id
 from i247_protocol.machine import Effect
-from i247_simulations.disk import Disk
+from i247_simulations.disk import Disk, Memory
 from i247_simulations.programs import Program
 from i247_simulations.results import Breach
 
@@ -25,21 +23,33 @@ class Sight:
     now_us: Callable[[], int]
     programs: Mapping[str, Program]
     disks: Mapping[str, Disk]
-    is_calm: Callable[[], bool]
-    """Whether no fault has touched anything for a while, or ever."""
-    calm_since_us: Callable[[], int]
-    """Since when that is so, or from when on it will be."""
     no_faults: bool
     """Whether the whole plan is empty."""
+    troubled_until_us: int = 0
+    """Until when a fault may still be felt."""
     disturbed_us: dict[str, int] = field(default_factory=dict)
     """When a fault last had to do with a program."""
     suspended: dict[str, int] = field(default_factory=dict)
     """Since which roster version a member is suspended."""
+    rekeyed: dict[str, int] = field(default_factory=dict)
+    """Since which roster version a member has other keys, because its former ones were stolen."""
+    stolen: dict[bytes, str] = field(default_factory=dict)
+    """Whose key a thief has signed a statement with, by its evidence id."""
+    stolen_bodies: dict[bytes, str] = field(default_factory=dict)
+    """Whose link key a thief has put an envelope with, by the first bytes of its body."""
+    void: set[bytes] = field(default_factory=set)
+    """Evidence ids of messages that had not ended when their author's key was stolen: nobody takes them any more."""
+    hostile_keys: set[bytes] = field(default_factory=set)
+    """Key ids of epoch keys that a hub has in hand."""
     signed: dict[bytes, str] = field(default_factory=dict)
     """Who has truly signed a statement, by its evidence id."""
     sent: dict[bytes, tuple[str, int, tuple[str, ...], str, int]] = field(default_factory=dict)
     """Durable messages, by evidence id: sender, instant (us), recipients, kind, priority."""
     breaches: list[Breach] = field(default_factory=list)
+
+    def is_calm(self) -> bool:
+        """Whether no fault has touched anything for a while, or ever."""
+        return self.now_us() > self.troubled_until_us
 
 
 class Checker:
@@ -71,6 +81,9 @@ class Checker:
     def booted(self, program: Program) -> None:
         """See a program begin a life."""
 
+    def restored(self, name: str, before: Memory, after: Memory) -> None:
+        """See a program that is down be given another disk."""
+
     def finish(self) -> None:
         """Look at everything once more, when nothing moves any longer."""
 
@@ -78,20 +91,3 @@ class Checker:
         """Say that the promise is broken; `what` is in words of our own."""
         at_ms = self.sight.now_us() // 1_000
         self.sight.breaches.append(Breach(self.promise, type(self).__name__, at_ms, program, what, message.hex()))
-
-
-class WatchedIdentity(Identity):
-    """An identity that notes what it has signed, so that forged evidence can be told from true."""
-
-    __slots__ = ("_name", "_signed")
-
-    def __init__(self, seed: bytes, name: str, signed: dict[bytes, str]) -> None:
-        super().__init__(seed)
-        self._name = name
-        self._signed = signed
-
-    def sign(self, context: bytes, message: bytes) -> bytes:
-        """Return the signature, and note it."""
-        signature = super().sign(context, message)
-        self._signed[evidence_id(message, signature)] = self._name
-        return signature

@@ -33,6 +33,8 @@ class Liar:
         identity: Identity,
         chance: Random,
         entropy: Callable[[int], bytes],
+        *,
+        cards: Iterable[bytes],
         papers: bytes,
         wall: WallMs,
     ) -> None:
@@ -43,7 +45,7 @@ class Liar:
         self._kept: bytes | None = None
         self._papers = papers
         self._keyring = Keyring().renewed(wall, entropy)
-        self._wall = wall
+        self._cards = tuple(self._own_card(card, wall) for card in cards)
         self.lies = 0
 
     @property
@@ -70,10 +72,10 @@ class Liar:
             case HubLie.REORDER, _:
                 kept, self._kept = self._kept, data if self._kept is None else None
                 return [] if kept is None else [data, kept]
-            case HubLie.FORGE_DIRECTORY | HubLie.FORK_DIRECTORY, DirHave() if self._papers:
+            case HubLie.FORGE_DIRECTORY | HubLie.FORK_DIRECTORY, _:
                 return [encode_frame(DirHave(frame.session, self._papers)), data]
-            case HubLie.FORGE_CARDS, Cards():
-                return [encode_frame(Cards(frame.session, tuple(map(self._own_card, frame.cards))))]
+            case HubLie.FORGE_CARDS, _:
+                return [encode_frame(Cards(frame.session, self._cards)), data]
             case HubLie.ROT, Put():
                 return [encode_frame(Put(frame.session, tuple(map(self._rotten, frame.parcels))))]
             case HubLie.SWAP, Put():
@@ -114,10 +116,10 @@ class Liar:
         body[self._chance.randrange(len(body))] ^= 1 << self._chance.randrange(8)
         return parcel._replace(body=bytes(body))
 
-    def _own_card(self, data: bytes) -> bytes:
+    def _own_card(self, data: bytes, wall: WallMs) -> bytes:
         """Return a newer keycard of the same member with keys of this hub, under its own signature."""
         card, _ = parse_keycard(data)
-        return self._keyring.card(card.member, card.version + 1, self._wall, self._identity)
+        return self._keyring.card(card.member, card.version + 1, wall, self._identity)
 
     def _altered(self, parcel: Parcel) -> Parcel:
         header = codec.decode(parcel.header, bytes_max=2_048)
@@ -153,8 +155,8 @@ LIES_IN: Final = {
     HubLie.SWAP: (b"put",),
     HubLie.ALTER: (b"put",),
     HubLie.ROT: (b"put",),
-    HubLie.FORGE_CARDS: (b"card",),
-    HubLie.FORGE_DIRECTORY: (b"dir-have",),
-    HubLie.FORK_DIRECTORY: (b"dir-have",),
+    HubLie.FORGE_CARDS: (b"put", b"custody", b"credit"),
+    HubLie.FORGE_DIRECTORY: (b"put", b"custody", b"credit"),
+    HubLie.FORK_DIRECTORY: (b"put", b"custody", b"credit"),
     HubLie.WITHHOLD_DIRECTORY: (b"dir-have", b"card"),
 }

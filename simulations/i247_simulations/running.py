@@ -170,4 +170,8 @@ SOMETIMES: Final = {
     "parked": "mail waited for a newer roster",
     "waiting.no-keycard": "mail waited for a keycard",
     "directory.newer": "a newer directory was believed",
+    "directory.too-few-signatures": "a forged directory was refused",
+    "card.bad-signature": "a forged keycard was refused",
+    "card.foreign-own": "a node met a keycard of its own that it did not know",
+    "alarm.cloned-node": "a hub saw one member twice within a minute",
 }

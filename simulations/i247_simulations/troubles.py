@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
+from random import Random
 from typing import Final, Protocol
 
 from i247_protocol.frames import Put, encode_frame
@@ -240,7 +241,16 @@ class Troubles:
         elif fault.lie is HubLie.FORK_DIRECTORY:
             papers = world.authority.forged(world.wall, holders=2)
         self._throw_out(name)
-        self.liars[name] = Liar(fault, world.authority.identity(name), luck(world.seed, purpose), Entropy(world.seed, purpose), papers, world.wall)
+        cards = world.disks[name].memory.cards() if fault.lie is HubLie.FORGE_CARDS else ()
+        self.liars[name] = Liar(
+            fault,
+            world.authority.identity(name),
+            luck(world.seed, purpose),
+            Entropy(world.seed, purpose),
+            cards=cards,
+            papers=papers,
+            wall=world.wall,
+        )
         world.sight.hostile_keys.update(self.liars[name].kids)
         world.agenda.after(fault.for_ms * 1_000, self._end_lie, fault)
 
@@ -276,13 +286,12 @@ class Troubles:
                 if past:
                     world.network.inject(name, link, chance.choice(past))
             elif fault.mischief is Mischief.IMPERSONATE:
-                self._impersonate(name, link, there)
+                self._impersonate(name, link, there, chance)
         world.agenda.after(1_000_000, self._mischief, event)
 
-    def _impersonate(self, name: str, link: LinkId, there: str) -> None:
+    def _impersonate(self, name: str, link: LinkId, there: str, chance: Random) -> None:
         world = self._world
-        purpose = f"impersonate/{name}/{world.agenda.now_us}"
-        session, chance = session_heard(self.heard[name], there), luck(world.seed, purpose)
+        session = session_heard(self.heard[name], there)
         memory = world.disks[name].memory
         cards = memory.cards() if isinstance(memory, PlainNodeMemory) else ()
         parcel = impersonated(
@@ -291,7 +300,7 @@ class Troubles:
             cards,
             wall=world.wall,
             chance=chance,
-            entropy=Entropy(world.seed, purpose),
+            entropy=chance.randbytes,
         )
         if session is not None and parcel is not None:
             world.marks["a member spoke in another's name"] += 1

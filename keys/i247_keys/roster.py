@@ -157,14 +157,18 @@ class Directory:
 
     def verifying_keys(self, code: MemberCode, wall: WallMs) -> tuple[bytes, ...]:
         """Return a member's identity key, then its former ones whose grace lasts; none for a stranger."""
-        return _keys_of(self._members.get(code), wall)
+        return _keys_of(self._members.get(code), self._not_before(wall))
 
     def hub_verifying_keys(self, name: HubName, wall: WallMs) -> tuple[bytes, ...]:
         """Return a hub's identity key, then its former ones whose grace lasts; none for a stranger."""
-        return _keys_of(self._hubs.get(name), wall)
+        return _keys_of(self._hubs.get(name), self._not_before(wall))
+
+    def _not_before(self, wall: WallMs) -> int:
+        # A clock that is behind this roster would give a stolen key back the time that the roster has taken from it.
+        return max(wall, self.roster.iat)
 
 
-def _keys_of(row: MemberRow | HubRow | None, wall: WallMs) -> tuple[bytes, ...]:
+def _keys_of(row: MemberRow | HubRow | None, wall: int) -> tuple[bytes, ...]:
     if row is None:
         return ()
     return (row.identity, *(old.public for old in row.retired if wall < old.until))

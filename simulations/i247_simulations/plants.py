@@ -15,6 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from i247_hub.records import Forget, Held
+from i247_keys.keycard import parse_keycard
+from i247_keys.log import parse_network_file
+from i247_keys.network_file import extend, replay
+from i247_keys.roster import Directory, RetiredKey
 from i247_node.commands import Accepted, AskQuestion, ConversationMoved, EntryArrived
 from i247_node.records import (
     ConversationState,
@@ -25,16 +29,29 @@ from i247_node.records import (
     KeepOutgoing,
     KeepSeen,
 )
+from i247_protocol import codec
 from i247_protocol.bundle import Bundle
 from i247_protocol.digests import envelope_id
-from i247_protocol.errors import CallerFault
-from i247_protocol.frames import Ask, Credit, Fate, Hello, Put, Told
+from i247_protocol.errors import CallerFault, PeerFault
+from i247_protocol.frames import Ask, Cards, Credit, DirHave, Fate, Frame, Hello, Known, Put, Told, parse_frame
 from i247_protocol.header import parse_header
-from i247_protocol.machine import Claim, Effect, Forward, Persist, Tell, TimePassed
+from i247_protocol.machine import Claim, Effect, Forward, FrameArrived, Persist, Tell, TimePassed
 from i247_protocol.names import EvidenceId, MemberCode, MessageId, Minutes, Now, WallMs
 from i247_protocol.priority import Priority
 from i247_protocol.pump import Pump
-from i247_simulations.faults import Crash, Fault, LyingSync, Partition, SlowDisk, Suspension
+from i247_protocol.reasons import Reason
+from i247_simulations.faults import (
+    Crash,
+    Fault,
+    HostileHub,
+    HubLie,
+    LyingSync,
+    Partition,
+    RestoredCopy,
+    SlowDisk,
+    Suspension,
+    Theft,
+)
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.programs import Bent, Program
@@ -61,6 +78,8 @@ class Plant:
     node_memory: type[PlainNodeMemory] = PlainNodeMemory
     entropy: Callable[[Callable[[int], bytes]], Callable[[int], bytes]] | None = None
     forgets_directory: bool = False
+    trusts_copies: bool = False
+    """Whether a node that was put back from a copy goes on with the keys in it."""
     has_no_luck: bool = False
     """Whether the bug makes histories differ between two processes."""
     faults: Plan = _no_more
@@ -309,6 +328,96 @@ def _never_ends(program: Program, event: Any, now: Now, handle: Handle) -> Itera
                 yield effect
 
 
+def _names_authors(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
+    """Let a hub tell the next hub who gave it an envelope."""
+    memory = program.disk.memory
+    for effect in handle(event, now):
+        yield effect
+        if isinstance(memory, PlainHubMemory) and isinstance(effect, Forward) and isinstance(effect.frame, Put):
+            parcel = effect.frame.parcels[0]
+            for row in memory.held(envelope_id(parcel.header, parcel.body)):
+                if row.hop.hub is not None:
+                    known = Known(row.envelope, row.recipients[0], Fate.HELD, row.source, 0)
+                    yield Claim(effect.link, Told(effect.frame.session, (known,)))
+
+
+def _counts_by_content(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Let a hub count frames under names that come from them."""
+    if program.is_hub and isinstance(event, FrameArrived):
+        program.machine.counters.add(f"frame.{event.data[-4:].hex()}")
+    return handle(event, now)
+
+
+def _takes_any_card(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Take the newest keycard of a member, whoever has signed it."""
+    if isinstance(event, FrameArrived) and event.data[2:6] == b"card" and isinstance(frame := _parsed(event), Cards):
+        file = vars(program.machine)["_desk"].cards
+        for data in frame.cards:
+            card, _ = parse_keycard(data)
+            held = file.of(card.member)
+            if held is not None and held.version < card.version:
+                getattr(file, HELD_CARDS)[card.member] = (card, data)
+    return handle(event, now)
+
+
+def _forgives_theft(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Let a node take what a stolen key has signed, as if it had been changed in the ordinary way."""
+    if not program.is_hub:
+        desk = vars(program.machine)["_desk"]
+        roster = desk.trust.directory.roster
+        if any(old.until <= roster.iat for row in roster.members for old in row.retired):
+            rows = tuple(
+                msgspec.structs.replace(row, retired=tuple(RetiredKey(old.public, 2**48) for old in row.retired))
+                for row in roster.members
+            )
+            desk.trust = replace(desk.trust, directory=Directory(msgspec.structs.replace(roster, members=rows)))
+    return handle(event, now)
+
+
+def _admits_old_links(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Let a hub go on hearing a link key that the roster does not list any more."""
+    if program.is_hub and isinstance(event, FrameArrived):
+        known = _KNOWN.setdefault(id(program), {})
+        directory = program.machine.trust.directory
+        row = directory.member_by_link(event.key)
+        if row is not None:
+            known[event.key] = row.code
+        elif event.key in known and (row := directory.member(known[event.key])) is not None:
+            event = FrameArrived(event.link, row.link, event.data)
+    return handle(event, now)
+
+
+def _takes_forks(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Believe whatever roster of the present version comes last."""
+    if (
+        isinstance(event, FrameArrived)
+        and event.data[2:10] == b"dir-have"
+        and isinstance(frame := _parsed(event), DirHave)
+    ):
+        desk = vars(program.machine)["_desk"]
+        try:
+            extend(desk.trust, frame.data, now.wall)
+        except PeerFault as fault:
+            if fault.reason is Reason.FORKED:
+                file = parse_network_file(frame.data)
+                whole = msgspec.structs.replace(file, founding=desk.trust.log.founding, pulse=None)
+                desk.trust = replay(codec.encode(whole), desk.trust.pin, now.wall)
+    return handle(event, now)
+
+
+def _never_learns(program: Program, event: Any, now: Now, handle: Handle) -> Iterable[Effect]:  # noqa: ANN401
+    """Let a node pass over every directory document."""
+    is_one = isinstance(event, FrameArrived) and event.data[2:10] == b"dir-have"
+    return () if is_one and not program.is_hub else handle(event, now)
+
+
+def _parsed(event: FrameArrived) -> Frame | None:
+    try:
+        return parse_frame(event.data)
+    except PeerFault:
+        return None
+
+
 def _without_jitter(inner: Callable[[int], bytes]) -> Callable[[int], bytes]:
     """Draw nothing but zeros for pauses, so that none of them grows."""
     return lambda length: bytes(length) if length == PAUSE_BYTES else inner(length)
@@ -363,7 +472,39 @@ def _pulse_and_crashes(scenario: Scenario) -> tuple[Fault, ...]:
     return (Suspension(begin, scenario.members[0]), *(Crash(end, name, 500) for name in scenario.members[1:]))
 
 
+def _forged_cards(scenario: Scenario) -> tuple[Fault, ...]:
+    return (HostileHub(scenario.warm_ms, scenario.hubs[0], scenario.chaos_ms // 2, HubLie.FORGE_CARDS, 50),)
+
+
+def _thefts(scenario: Scenario) -> tuple[Fault, ...]:
+    first, second = scenario.members[:2]
+    return (Theft(scenario.warm_ms, first, second, scenario.chaos_ms // 2, 1_000),)
+
+
+def _forks(scenario: Scenario) -> tuple[Fault, ...]:
+    """Let one hub show a fork, at the time at which the authority publishes another roster."""
+    begin, last = scenario.warm_ms, scenario.members[-1]
+    return (
+        HostileHub(begin, scenario.hubs[0], scenario.chaos_ms // 2, HubLie.FORK_DIRECTORY, 100),
+        Suspension(begin, last),
+    )
+
+
+def _replayed_copies(scenario: Scenario) -> tuple[Fault, ...]:
+    """Put old copies back under members whose hub replays what it has carried."""
+    begin, hub = scenario.warm_ms, scenario.hubs[0]
+    at_home = [code for code, homes in scenario.homes.items() if homes[0] == hub]
+    copies = (RestoredCopy(begin + 20_000 + 9_000 * n, code, 500, 15_000) for n, code in enumerate(at_home))
+    return (HostileHub(begin, hub, scenario.chaos_ms // 2, HubLie.REPLAY, 100), *copies)
+
+
+def _suspension(scenario: Scenario) -> tuple[Fault, ...]:
+    return (Suspension(scenario.warm_ms, scenario.members[0]),)
+
+
+_KNOWN: Final[dict[int, dict[bytes, MemberCode]]] = {}
 _WAITING: Final[dict[int, list[Any]]] = {}
+HELD_CARDS: Final = "_cards"
 PAUSE_BYTES: Final = 4
 BEHIND_MS: Final = 4 * 60_000
 SPOILED: Final = "BR"
@@ -391,6 +532,14 @@ _ALL: Final = (
     Plant("audit-tells", "An audit record holds what was asked.", ("NothingLeaks",), bent=_writes_what_was_asked),
     Plant("silent-expiry", "A question without answer has no end.", ("EveryQuestionEnds",), bent=_never_ends, faults=_absence),
     Plant("hub-hoards", "A hub keeps what has expired.", ("Bounded",), hub_memory=NeverExpiring, faults=_leave),
+    Plant("names-authors", "A hub tells the next one who gave it an envelope.", ("SenderUnknown",), bent=_names_authors),
+    Plant("counts-by-content", "A hub's counters have names that come from frames.", ("TablesBounded",), bent=_counts_by_content),
+    Plant("takes-any-card", "A keycard is believed that its member has not signed.", ("NothingLeaks",), bent=_takes_any_card, faults=_forged_cards),
+    Plant("forgives-theft", "What a stolen key has signed is taken.", ("GoodStanding",), bent=_forgives_theft, faults=_thefts),
+    Plant("admits-old-links", "A hub goes on hearing a stolen link key.", ("GoodStanding",), bent=_admits_old_links, faults=_thefts),
+    Plant("takes-forks", "Of two rosters of one version the last is believed.", ("TrustGrows",), bent=_takes_forks, faults=_forks),
+    Plant("trusts-copies", "A node goes on with the epoch keys of an old copy.", ("OnlyOnce",), trusts_copies=True, faults=_replayed_copies),
+    Plant("never-learns", "A node passes over newer rosters.", ("ComesToRest",), bent=_never_learns, faults=_suspension),
     Plant("process-order", "A history depends on the process's own hash seed.", ("trace",), has_no_luck=True),
 )  # fmt: skip
 PLANTS: Final = {plant.name: plant for plant in _ALL}

@@ -325,17 +325,18 @@ class Troubles:
             Entropy(world.seed, f"theft/{fault.at_ms}/{fault.member}"),
         )
         self.heard.setdefault(fault.accomplice, deque(maxlen=HEARD_MAX))
-        world.agenda.after(fault.for_ms * 1_000 // 3, self._rekey, fault)
+        world.agenda.after(fault.for_ms * 1_000 // 3, self._rekey, (fault, thief))
         self._use_stolen((fault, thief, world.agenda.now_us + fault.for_ms * 1_000))
 
-    def _rekey(self, fault: Theft) -> None:
+    def _rekey(self, event: tuple[Theft, Thief]) -> None:
+        fault, thief = event
         world, member = self._world, fault.member
         world.kill(member)
         memory = world.disks[member].memory
         if isinstance(memory, PlainNodeMemory):
             world.sight.void.update(memory.messages[one.n].sid for one in memory.unsettled())
         world.authority.rekey(MemberCode(member), world.wall)
-        world.sight.rekeyed[member] = world.authority.trust.directory.version
+        world.sight.rekeyed[thief.link_key] = world.authority.trust.directory.version
         world.publish()
         world.agenda.after(fault.down_ms * 1_000, world.boot, member)
 
@@ -353,7 +354,7 @@ class Troubles:
         for link, there in list(world.network.links_of(fault.accomplice)):
             session, letter = session_heard(heard, there), thief.letter(cards, world.wall)
             if session is not None and letter is not None:
-                world.sight.stolen[letter.sid] = fault.member
+                world.sight.stolen[letter.sid] = thief.link_key
                 world.network.inject(fault.accomplice, link, encode_frame(Put(session, (letter.parcel,))))
         if world.authority.link_key(fault.member) != thief.link_key:  # before that, it would be the member itself
             self._knock(fault, thief, cards)
@@ -364,13 +365,14 @@ class Troubles:
         letter = thief.letter(cards, world.wall)
         if letter is None:
             return
-        world.sight.stolen_bodies[letter.parcel.body[:32]] = fault.member
+        world.sight.stolen_bodies[letter.parcel.body[:32]] = thief.link_key
         for hub in world.hubs:
             program = world.programs.get(hub)
             if program is not None:
                 self._on_links += 1
                 link = LinkId(b"\1" + self._on_links.to_bytes(4))
                 for frame in thief.frames(letter, program.now.wall):
+                    world.sight.foreign_sessions.add(frame.session)
                     program.take(FrameArrived(link, thief.link_key, encode_frame(frame)))
 
 

@@ -24,6 +24,8 @@ from i247_protocol.queries import Status
 from i247_simulations.agenda import Agenda
 from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
 from i247_simulations.checkers.keeping import EveryQuestionEnds, NothingLost, OnlyOnce
+from i247_simulations.checkers.secrecy import SenderUnknown
+from i247_simulations.checkers.sizes import TablesBounded
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
 from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.clocks import Clock
@@ -65,6 +67,7 @@ class World:
             now_us=lambda: self.agenda.now_us,
             programs=self.programs,
             disks=self.disks,
+            newest_roster=lambda: self.authority.trust.directory.version,
             no_faults=not plan,
         )
         self.workload = Workload(seed, scenario, self.agenda, self)
@@ -294,7 +297,7 @@ class World:
             trust = self._trust(memory.directory())
             limit = self.scenario.store_bytes_max
             return HubMachine(HubName(name), identity, trust, memory, entropy, store_bytes_max=limit)
-        is_renewed = name in self._renewed
+        is_renewed = name in self._renewed and not self._plant.trusts_copies
         self._renewed.discard(name)
         return NodeMachine(
             MemberCode(name),
@@ -402,6 +405,7 @@ def _those(watchers: Iterable[Checker], name: str) -> list[Callable[..., None]]:
 
 CHECKERS: Final[tuple[type[Checker], ...]] = (
     NothingLeaks,
+    SenderUnknown,
     TrueWords,
     NothingLost,
     OnlyOnce,
@@ -410,6 +414,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     TrustGrows,
     UrgentFirst,
     Bounded,
+    TablesBounded,
     NoStorm,
     TrailHolds,
     ComesToRest,

@@ -71,12 +71,16 @@ class Bounded(Checker):
                 if program.name not in sides:
                     sides.append(program.name)
                     self._granted[frame.session, program.name] = frame.window_messages
+                elif program.is_hub:  # somebody greets in a session that was over: its credit is counted anew
+                    self._put.pop((frame.session, program.name), None)
             case Credit():
                 key = frame.session, program.name
                 self._granted[key] = max(self._granted.get(key, 0), frame.total_messages)
             case Put():
                 key = frame.session, program.name
                 self._put[key] = self._put.get(key, 0) + len(frame.parcels)
+                if frame.session in self.sight.foreign_sessions:
+                    return
                 other = next((name for name in self._sides.get(frame.session, ()) if name != program.name), None)
                 if other is None or self._put[key] > self._granted[frame.session, other]:
                     self.broken(program.name, "more was put than the other side had granted")
@@ -205,7 +209,11 @@ class ComesToRest(Checker):
                 pass
 
     def finish(self) -> None:
-        """Look for messages that have not ended, and for what failed where nothing was wrong."""
+        """Look for messages that have not ended, for what failed where nothing was wrong, and who is behind."""
+        newest = self.sight.newest_roster()
+        for name, program in self.sight.programs.items():
+            if program.machine.trust.directory.version != newest:
+                self.broken(name, f"roster {newest} is not held, long after it was published")
         for name, disk in self.sight.disks.items():
             memory = disk.memory
             if not isinstance(memory, PlainNodeMemory) or name in self.sight.suspended:

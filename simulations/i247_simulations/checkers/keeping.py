@@ -97,6 +97,7 @@ class OnlyOnce(Checker):
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
         self._entries: dict[tuple[str, str, bytes], int] = {}
+        self._lost: set[tuple[str, str, bytes]] = set()
 
     def durable(self, program: Program, record: object) -> None:
         """Compare an entry with those before."""
@@ -104,17 +105,17 @@ class OnlyOnce(Checker):
             return
         entry = record.entry
         key = program.name, entry.sender, entry.id
-        if key in self._entries and entry.n != self._entries[key]:
+        is_again = key in self._entries and entry.n != self._entries[key]
+        if is_again and (key not in self._lost or self._is_acknowledged(program.name, entry.sender, entry.sid)):
             self.broken(program.name, f"a message of {entry.sender} came through twice", entry.sid)
         self._entries[key] = entry.n
+        self._lost.discard(key)
 
     def restored(self, name: str, before: Memory, after: Memory) -> None:
-        """Let those entries come once more that an old disk does not have, and whose author has no receipt for them."""
-        if not isinstance(before, PlainNodeMemory) or not isinstance(after, PlainNodeMemory):
-            return
-        for entry in before.entries.values():
-            if entry.n not in after.entries and not self._is_acknowledged(name, entry.sender, entry.sid):
-                self._entries.pop((name, entry.sender, entry.id), None)
+        """Let an entry come once more that an old disk does not have, where its author has no receipt for it."""
+        if isinstance(after, PlainNodeMemory):
+            kept = {(name, str(entry.sender), bytes(entry.id)) for entry in after.entries.values()}
+            self._lost.update(key for key in self._entries if key[0] == name and key not in kept)
 
     def _is_acknowledged(self, recipient: str, sender: str, sid: EvidenceId) -> bool:
         disk = self.sight.disks.get(sender)

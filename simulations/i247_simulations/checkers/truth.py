@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
 from typing import Final
 
-from i247_hub.records import Held, Hold, KeepDirectory
+from i247_hub.records import Hold, KeepDirectory
 from i247_keys.roster import State
 from i247_keys.trust import Trust
 from i247_node.records import EntryState, KeepAudit, KeepEntry, KeepEntryState, KeepTrust, Quarantine
 from i247_protocol.digests import evidence_id
 from i247_protocol.errors import PeerFault
+from i247_protocol.frames import Put
 from i247_protocol.header import parse_header
-from i247_protocol.machine import Effect, Persist
+from i247_protocol.machine import Claim, Effect, Persist
 from i247_protocol.names import MINUTE_MS, MemberCode
 from i247_protocol.statement import parse_statement
 from i247_simulations.checkers.watching import Checker, Sight
@@ -28,6 +28,16 @@ class NothingLeaks(Checker):
 
     promise = "P1"
 
+    def effect(self, program: Program, effect: Effect) -> None:
+        """Look whether a node seals to a key that a hub has in hand."""
+        if program.is_hub or not self.sight.hostile_keys or not isinstance(effect, Claim):
+            return
+        if isinstance(effect.frame, Put):
+            for parcel in effect.frame.parcels:
+                kids = {parse_header(parcel.header).kid, *(kid for _, kid, _ in parcel.wraps)}
+                if not self.sight.hostile_keys.isdisjoint(kid for kid in kids if kid is not None):
+                    self.broken(program.name, "an envelope was sealed to a key that a hub has in hand")
+
     def frame(self, sender: str, receiver: str, data: bytes) -> None:
         """Search a frame."""
         if _leaks(data):
@@ -41,19 +51,11 @@ class NothingLeaks(Checker):
             case Quarantine(header=header):
                 leaks = _leaks(header)
             case Hold(rows):
-                self._look_at_keys(program, rows)
                 leaks = _leaks(rows[0].body) or any(_leaks(f"{row.source} {row.hop}".encode()) for row in rows)
             case _:
                 leaks = program.is_hub and _leaks(repr(record).encode())
         if leaks:
             self.broken(program.name, f"a secret text was saved in a {type(record).__name__}")
-
-    def _look_at_keys(self, program: Program, rows: Sequence[Held]) -> None:
-        """Look whether something was sealed to a key that a hub has in hand."""
-        if self.sight.hostile_keys:
-            kids = {parse_header(rows[0].header).kid, *(kid for row in rows for _, kid, _ in row.wraps)}
-            if not self.sight.hostile_keys.isdisjoint(kid for kid in kids if kid is not None):
-                self.broken(program.name, "an envelope was sealed to a key that a hub has in hand")
 
 
 class TrueWords(Checker):
@@ -94,9 +96,10 @@ class GoodStanding(Checker):
             return
         record, memory = effect.record, program.disk.memory
         if isinstance(record, Hold):
-            victim = self.sight.stolen_bodies.get(record.rows[0].body[:32])
-            if self._is_known_as_stolen(program, victim) and record.rows[0].source == victim:
-                self.broken(program.name, f"an envelope was taken from who holds a stolen link key of {victim}")
+            row = record.rows[0]
+            key = self.sight.stolen_bodies.get(row.body[:32])
+            if row.source.isupper() and self._is_known_as_stolen(program, key):
+                self.broken(program.name, f"an envelope was taken on a link that a stolen key of {row.source} opened")
         elif isinstance(record, KeepEntry):
             entry = record.entry
             if self._is_known_as_stolen(program, self.sight.stolen.get(entry.sid)):
@@ -110,8 +113,8 @@ class GoodStanding(Checker):
             if held is not None:
                 self._look_at(program, held.sender, held.sid)
 
-    def _is_known_as_stolen(self, program: Program, victim: str | None) -> bool:
-        since = None if victim is None else self.sight.rekeyed.get(victim)
+    def _is_known_as_stolen(self, program: Program, key: bytes | None) -> bool:
+        since = None if key is None else self.sight.rekeyed.get(key)
         return since is not None and program.machine.trust.directory.version >= since
 
     def _look_at(self, program: Program, sender: MemberCode, sid: bytes) -> None:
@@ -149,11 +152,11 @@ class TrustGrows(Checker):
         if self._seen.get(program.name) is trust:
             return
         self._seen[program.name] = trust
-        if _age(trust) < self._saved.get(program.name, (0, 0, 0)):
-            self.broken(program.name, "an older directory is believed than was saved")
         place = program.name, trust.directory.version
         if self._rosters.setdefault(place, trust.roster_hash) != trust.roster_hash:
             self.broken(program.name, f"another roster of version {place[1]} is believed than before")
+        if _age(trust) < self._saved.get(program.name, (0, 0, 0)):
+            self.broken(program.name, "an older directory is believed than was saved")
 
     def restored(self, name: str, before: Memory, after: Memory) -> None:
         """Let a disk that is older, or empty, know less."""

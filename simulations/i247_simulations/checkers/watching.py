@@ -23,6 +23,8 @@ class Sight:
     now_us: Callable[[], int]
     programs: Mapping[str, Program]
     disks: Mapping[str, Disk]
+    newest_roster: Callable[[], int]
+    """The version of the roster that was published last."""
     no_faults: bool
     """Whether the whole plan is empty."""
     troubled_until_us: int = 0
@@ -31,12 +33,14 @@ class Sight:
     """When a fault last had to do with a program."""
     suspended: dict[str, int] = field(default_factory=dict)
     """Since which roster version a member is suspended."""
-    rekeyed: dict[str, int] = field(default_factory=dict)
-    """Since which roster version a member has other keys, because its former ones were stolen."""
-    stolen: dict[bytes, str] = field(default_factory=dict)
-    """Whose key a thief has signed a statement with, by its evidence id."""
-    stolen_bodies: dict[bytes, str] = field(default_factory=dict)
-    """Whose link key a thief has put an envelope with, by the first bytes of its body."""
+    rekeyed: dict[bytes, int] = field(default_factory=dict)
+    """Since which roster version stolen keys are known as such, by the stolen link key."""
+    stolen: dict[bytes, bytes] = field(default_factory=dict)
+    """With whose keys (by the stolen link key) a thief has signed a statement, by its evidence id."""
+    stolen_bodies: dict[bytes, bytes] = field(default_factory=dict)
+    """On whose link a thief has put an envelope, by the first bytes of its body."""
+    foreign_sessions: set[bytes] = field(default_factory=set)
+    """Sessions that a thief has begun."""
     void: set[bytes] = field(default_factory=set)
     """Evidence ids of messages that had not ended when their author's key was stolen: nobody takes them any more."""
     hostile_keys: set[bytes] = field(default_factory=set)

@@ -1,0 +1,87 @@
+"""Watch that only the first hub knows who wrote an envelope, and tells nobody (P1).
+
+Who wrote it is known to the observer alone: from the node that put it. docs/simulation.md 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from i247_hub.records import HandedOn, Hold, Owe
+from i247_protocol.frames import Ask, Busy, Custody, Frame, Put, Returned, Told
+from i247_protocol.machine import Claim, Effect, Forward, Persist
+from i247_simulations.checkers.watching import Checker, Sight
+from i247_simulations.programs import Program
+
+
+class SenderUnknown(Checker):
+    """No hub but the first has an envelope's author in its records, and no hub names it to anybody."""
+
+    promise = "P1"
+
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._authors: dict[bytes, str] = {}
+        """By the first bytes of a body, which are fresh for each envelope, and by the envelope's id."""
+        self._firsts: set[tuple[str, bytes]] = set()
+
+    def effect(self, program: Program, effect: Effect) -> None:
+        """Note what a node puts where; look what a hub writes down, and whom it names in what it says."""
+        match effect:
+            case Claim(link, Put(parcels=parcels)) if not program.is_hub:
+                hub = link.split(b":")[1].decode()
+                for parcel in parcels:
+                    self._authors[parcel.body[:SEEN_BYTES]] = program.name
+                    self._firsts.add((hub, parcel.body[:SEEN_BYTES]))
+            case Claim(_, frame) | Forward(_, frame) if program.is_hub:
+                for key, named in _named(frame):
+                    author = self._authors.get(key)
+                    if author is not None and author in named:
+                        self.broken(program.name, f"a hub has named an author in a {type(frame).__name__}")
+            case Persist(record) if program.is_hub:
+                self._written(program, record)
+            case _:
+                pass
+
+    def _written(self, program: Program, record: object) -> None:
+        match record:
+            case Hold(rows):
+                body = rows[0].body[:SEEN_BYTES]
+                author = self._authors.get(body)
+                if author is None:
+                    return
+                self._authors[rows[0].envelope] = author
+                if (program.name, body) in self._firsts:
+                    self._firsts.add((program.name, rows[0].envelope))
+                elif any(author in (row.source, row.hop.text) for row in rows):
+                    self.broken(program.name, "a hub that is not the first writes down who wrote an envelope")
+            case HandedOn(envelope=envelope, hop=hop):
+                if hop == self._authors.get(envelope):
+                    self.broken(program.name, "a hub remembers who wrote an envelope that it has handed on")
+            case Owe(to, bounce):
+                is_first = (program.name, bounce.envelope) in self._firsts
+                if to == self._authors.get(bounce.envelope) and not is_first:
+                    self.broken(program.name, "a hub that is not the first owes an author a word")
+            case _:
+                pass
+
+
+def _named(frame: Frame) -> Iterator[tuple[bytes, Collection[str]]]:
+    """Yield each envelope of which a frame speaks, and the places that it names with it."""
+    match frame:
+        case Put(parcels=parcels):
+            for parcel in parcels:
+                yield parcel.body[:SEEN_BYTES], {member for member, _, _ in parcel.wraps}
+        case Custody(pairs=pairs) | Busy(pairs=pairs) | Ask(pairs=pairs):
+            yield from pairs
+        case Told(known=known):
+            for one in known:
+                yield one.envelope, (one.recipient, one.hop)
+        case Returned(bounces=bounces):
+            for word in bounces:
+                yield word.envelope, (word.recipient, word.hub)
+        case _:
+            pass
+
+
+SEEN_BYTES = 32

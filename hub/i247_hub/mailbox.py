@@ -12,7 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from i247_hub.records import Held, Hop
-from i247_protocol.limits import MAILBOX_READY_BYTES_MAX, MAILBOX_READY_MAX
+from i247_protocol.limits import (
+    MAILBOX_READY_BYTES_MAX,
+    MAILBOX_READY_MAX,
+    ON_THE_WAY_BYTES_MAX,
+    ON_THE_WAY_MAX,
+)
 from i247_protocol.names import EnvelopeId, MonoMs
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.session import Session
@@ -30,6 +35,7 @@ class Mailbox:
         self._queues = {prio: _Queue() for prio in LANES[lane]}
         self._first, self._second = self._queues.values()
         self._on_the_way: dict[EnvelopeId, list[Held]] = {}
+        self._on_the_way_bytes = 0
         self._aside: list[tuple[MonoMs, Held]] = []
         self._in_a_row = 0
 
@@ -47,6 +53,7 @@ class Mailbox:
         kept = [one for one in on_the_way if one.seq != row.seq]
         if len(kept) < len(on_the_way):
             self._on_the_way[row.envelope] = kept
+            self._on_the_way_bytes -= row.size
             if not kept:
                 del self._on_the_way[row.envelope]
             return
@@ -70,14 +77,16 @@ class Mailbox:
     def take(self, session: Session) -> Iterator[Held]:
         """Yield rows in their order as far as the session's credit reaches; they are then on the way.
 
-        The caller spends the credit for what it truly puts, before it takes the next row.
+        The caller spends the credit for what it truly puts, before it takes the next row. A place that gives credit and
+        no custody gets only so many, since all that is on the way is in memory.
         """
         while (queue := self._next()) is not None:
             row = queue.ready[0]
-            if not session.may_put(row.size):
+            if not session.may_put(row.size) or self._is_far_ahead:
                 return
             queue.popped()
             self._on_the_way.setdefault(row.envelope, []).append(row)
+            self._on_the_way_bytes += row.size
             yield row
 
     def settle(self, envelope: EnvelopeId, recipients: tuple[str, ...]) -> list[tuple[Held, bool]]:
@@ -87,21 +96,23 @@ class Mailbox:
             return []
         if len(rows) == 1 and rows[0].recipients == recipients:
             del self._on_the_way[envelope]
+            self._on_the_way_bytes -= rows[0].size
             return [(rows[0], True)]
         settled = _settle(rows, set(recipients))
+        self._on_the_way_bytes -= sum(row.size for row, done in settled if done)
         if not rows:
             del self._on_the_way[envelope]
         return settled
 
     def put_back(self, envelope: EnvelopeId | None = None) -> None:
         """Queue again, at the head and in order, what is on the way: one envelope, or all of it in a new session."""
-        back = list(self._on_the_way.pop(envelope, ())) if envelope is not None else self._all_on_the_way()
+        back = self._all_on_the_way() if envelope is None else self._taken_back(envelope)
         for row in sorted(back, key=lambda row: row.seq, reverse=True):
             self._queues[row.prio].prepend(row)
 
     def put_aside(self, envelope: EnvelopeId, until: MonoMs) -> None:
         """Keep one envelope back for a while, and let the others pass."""
-        self._aside += [(until, row) for row in self._on_the_way.pop(envelope, ())]
+        self._aside += [(until, row) for row in self._taken_back(envelope)]
 
     def resumes(self, now: MonoMs) -> bool:
         """Whether there is something to put again, now that a pause is over."""
@@ -141,7 +152,17 @@ class Mailbox:
     def _all_on_the_way(self) -> list[Held]:
         rows = [row for rows in self._on_the_way.values() for row in rows]
         self._on_the_way.clear()
+        self._on_the_way_bytes = 0
         return rows
+
+    def _taken_back(self, envelope: EnvelopeId) -> list[Held]:
+        rows = self._on_the_way.pop(envelope, [])
+        self._on_the_way_bytes -= sum(row.size for row in rows)
+        return rows
+
+    @property
+    def _is_far_ahead(self) -> bool:
+        return len(self._on_the_way) >= ON_THE_WAY_MAX or self._on_the_way_bytes >= ON_THE_WAY_BYTES_MAX
 
     def _next(self) -> _Queue | None:
         first, second = self._first, self._second

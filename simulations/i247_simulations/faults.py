@@ -176,6 +176,8 @@ class HubLie(StrEnum):
     ALTER = "alter"
     ROT = "rot"
     """One bit of a body is wrong: by ill will, or from a disk that has decayed where SQLite does not look."""
+    NO_CUSTODY = "no-custody"
+    """It takes, gives credit for more, and never says that it holds anything."""
     FORGE_CUSTODY = "forge-custody"
     FORGE_CARDS = "forge-cards"
     """It hands out keycards of members with keys of its own, to read what is sealed to them."""
@@ -201,6 +203,8 @@ class Mischief(StrEnum):
     FLOOD = "flood"
     GARBAGE = "garbage"
     REPLAY = "replay"
+    HOARD = "hoard"
+    """It takes, gives credit for more, and never says that it holds anything."""
     IMPERSONATE = "impersonate"
     """It says what another member is to have said, under its own signature."""
 

@@ -63,7 +63,7 @@ class Liar:
             return [data]
         self.lies += 1
         match lie, frame:
-            case (HubLie.DROP, _) | (HubLie.WITHHOLD_DIRECTORY, _):
+            case (HubLie.DROP, _) | (HubLie.NO_CUSTODY, _) | (HubLie.WITHHOLD_DIRECTORY, _):
                 return []
             case HubLie.REPLAY, Put():
                 again = tuple(self._chance.sample(list(self._past), min(4, len(self._past))))
@@ -151,6 +151,7 @@ def _parsed(data: bytes) -> Frame | None:
 LIES_IN: Final = {
     HubLie.DROP: (b"put", b"custody", b"returned", b"told"),
     HubLie.REPLAY: (b"put",),
+    HubLie.NO_CUSTODY: (b"custody",),
     HubLie.REORDER: (b"put", b"custody", b"returned", b"told", b"credit"),
     HubLie.SWAP: (b"put",),
     HubLie.ALTER: (b"put",),

@@ -177,6 +177,8 @@ class Troubles:
                 self._let_lie(fault)
             case HostileMember(program=name):
                 self.heard[name] = deque(maxlen=HEARD_MAX)
+                if fault.mischief is Mischief.HOARD:
+                    self._let_lie(HostileHub(fault.at_ms, name, fault.for_ms, HubLie.NO_CUSTODY, 100))
                 self._mischief((fault, world.agenda.now_us + fault.for_ms * 1_000))
             case Suspension():
                 self._suspend(fault.member)
@@ -262,7 +264,8 @@ class Troubles:
     def _throw_out(self, name: str) -> None:
         liar = self.liars.pop(name, None)
         if liar is not None:
-            self._world.marks[f"a hub lied: {liar.fault.lie.value}"] += liar.lies
+            who = "a hub" if name in self._world.hubs else "a member"
+            self._world.marks[f"{who} lied: {liar.fault.lie.value}"] += liar.lies
             self._world.network.hang_up(name)
 
     def _mischief(self, event: tuple[HostileMember, int]) -> None:

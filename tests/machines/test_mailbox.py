@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from i247_hub.mailbox import SHARE, Mailbox
 from i247_hub.records import Held, Hop
 from i247_protocol.frames import Hello, Role
-from i247_protocol.limits import MAILBOX_PAGE_ROWS, MAILBOX_READY_MAX
+from i247_protocol.limits import MAILBOX_PAGE_ROWS, MAILBOX_READY_MAX, ON_THE_WAY_BYTES_MAX, ON_THE_WAY_MAX
 from i247_protocol.names import EnvelopeId, MemberCode, Minutes, MonoMs, Now, SessionId, WallMs
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.session import Session
@@ -47,6 +47,36 @@ def test_first_in_first_out_within_a_priority() -> None:
         mailbox.add(row(seq), connected=True)
     assert taken(mailbox, session()) == [1, 2, 3]
     assert taken(mailbox, session()) == [], "they are on the way"
+
+
+def test_who_gives_credit_and_no_custody_gets_only_so_much() -> None:
+    mailbox = Mailbox(HOP, Lane.EXPRESS)
+    mailbox.behind(Priority.URGENT, 10 * ON_THE_WAY_MAX)
+    put: list[int] = []
+    while True:
+        mailbox.page_in(Priority.URGENT, [row(len(put) + n) for n in range(1, 257)], 256)
+        more = taken(mailbox, session())
+        if not more:
+            break
+        put += more
+    assert len(put) == ON_THE_WAY_MAX
+    mailbox.settle(row(1).envelope, (BR,))
+    assert len(taken(mailbox, session())) == 1, "custody for one makes room for one"
+    mailbox.put_back()
+    assert len(taken(mailbox, session())) == ON_THE_WAY_MAX, "a new session begins anew"
+
+
+def test_large_envelopes_on_the_way_are_bounded_by_their_bytes() -> None:
+    mailbox = Mailbox(HOP, Lane.EXPRESS)
+    for seq in range(1, 41):
+        mailbox.add(row(seq, size=2**20), connected=True)
+        taken(mailbox, session())
+    most = ON_THE_WAY_BYTES_MAX // 2**20
+    assert mailbox.rows == 40
+    assert [mailbox.holds(row(seq).envelope) for seq in range(1, 41)] == [True] * most + [False] * (40 - most)
+    mailbox.put_aside(row(1).envelope, MonoMs(1))
+    mailbox.drop(row(2, size=2**20))
+    assert taken(mailbox, session()) == [most + 1, most + 2]
 
 
 def test_control_goes_first_and_urgent_is_not_starved() -> None:
@@ -213,9 +243,17 @@ class MailboxAgainstAList(RuleBasedStateMachine):
         self.on_the_way.clear()
         self.connected = True
         self.session = session(messages=10**6)
-        self.deliver()
+        put: list[int] = []
+        while True:
+            self.deliver()
+            if not self.on_the_way:
+                break
+            put += self.on_the_way
+            for seq in self.on_the_way:
+                self.mailbox.settle(row(seq).envelope, (BR,))
+            self.on_the_way.clear()
         for prio in (Priority.CONTROL, Priority.URGENT):
-            got = [seq for seq in self.on_the_way if self.store[seq].prio is prio]
+            got = [seq for seq in put if self.store[seq].prio is prio]
             assert got == [seq for seq, one in self.store.items() if one.prio is prio]
 
 

@@ -16,13 +16,13 @@ from i247_protocol.limits import (
     HUBS_MAX,
     MAILBOX_READY_MAX,
     MEMBERS_MAX,
+    ON_THE_WAY_MAX,
     OUTBOX_READY_MAX,
     OUTBOX_SEALED_BYTES_MAX,
     PARKED_PER_LINK_MAX,
     QUESTIONS_MAX,
     RECEIPT_IDS_MAX,
     SESSIONS_MAX,
-    WINDOW_MESSAGES,
 )
 from i247_protocol.timers import SLACK
 from i247_simulations.checkers.watching import Checker, Sight
@@ -96,9 +96,9 @@ LIMITS: Final = {
     "Carriage._mailboxes": 2 * PLACES_MAX,
     "Carriage._judged_from": MEMBERS_MAX,
     # What is put back, at a busy place, comes before what waits.
-    "_Queue.ready": MAILBOX_READY_MAX + WINDOW_MESSAGES,
-    "Mailbox._on_the_way": 2 * WINDOW_MESSAGES,
-    "Mailbox._aside": 2 * PARKED_PER_LINK_MAX + WINDOW_MESSAGES,
+    "_Queue.ready": MAILBOX_READY_MAX + ON_THE_WAY_MAX,
+    "Mailbox._on_the_way": ON_THE_WAY_MAX,
+    "Mailbox._aside": ON_THE_WAY_MAX,
     "Questions._open": QUESTIONS_MAX,
     "CardFile._cards": MEMBERS_MAX,
     "Links._links": 2 * HUBS_MAX,

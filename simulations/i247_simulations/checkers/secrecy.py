@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from i247_hub.records import HandedOn, Hold, Owe
-from i247_protocol.frames import Ask, Busy, Custody, Frame, Put, Returned, Told
+from i247_hub.records import HandedOn, Held, Hold, Owe
+from i247_protocol.frames import Ask, Busy, Custody, Frame, Parcel, Put, Returned, Told
 from i247_protocol.machine import Claim, Effect, Forward, Persist
 from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.programs import Program
@@ -22,7 +22,7 @@ class SenderUnknown(Checker):
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
         self._authors: dict[bytes, str] = {}
-        """By the first bytes of a body, which are fresh for each envelope, and by the envelope's id."""
+        """By header and first bytes of the body, which are fresh for each envelope, and by the envelope's id."""
         self._firsts: set[tuple[str, bytes]] = set()
 
     def effect(self, program: Program, effect: Effect) -> None:
@@ -31,8 +31,8 @@ class SenderUnknown(Checker):
             case Claim(link, Put(parcels=parcels)) if not program.is_hub:
                 hub = link.split(b":")[1].decode()
                 for parcel in parcels:
-                    self._authors[parcel.body[:SEEN_BYTES]] = program.name
-                    self._firsts.add((hub, parcel.body[:SEEN_BYTES]))
+                    self._authors[_mark(parcel)] = program.name
+                    self._firsts.add((hub, _mark(parcel)))
             case Claim(_, frame) | Forward(_, frame) if program.is_hub:
                 for key, named in _named(frame):
                     author = self._authors.get(key)
@@ -46,12 +46,12 @@ class SenderUnknown(Checker):
     def _written(self, program: Program, record: object) -> None:
         match record:
             case Hold(rows):
-                body = rows[0].body[:SEEN_BYTES]
-                author = self._authors.get(body)
+                mark = _mark(rows[0])
+                author = self._authors.get(mark)
                 if author is None:
                     return
                 self._authors[rows[0].envelope] = author
-                if (program.name, body) in self._firsts:
+                if (program.name, mark) in self._firsts:
                     self._firsts.add((program.name, rows[0].envelope))
                 elif any(author in (row.source, row.hop.text) for row in rows):
                     self.broken(program.name, "a hub that is not the first writes down who wrote an envelope")
@@ -66,12 +66,17 @@ class SenderUnknown(Checker):
                 pass
 
 
+def _mark(sealed: Parcel | Held) -> bytes:
+    """Return what tells an envelope from all others, also from those that a hub has spliced together."""
+    return sealed.header + sealed.body[:SEEN_BYTES]
+
+
 def _named(frame: Frame) -> Iterator[tuple[bytes, Collection[str]]]:
     """Yield each envelope of which a frame speaks, and the places that it names with it."""
     match frame:
         case Put(parcels=parcels):
             for parcel in parcels:
-                yield parcel.body[:SEEN_BYTES], {member for member, _, _ in parcel.wraps}
+                yield _mark(parcel), {member for member, _, _ in parcel.wraps}
         case Custody(pairs=pairs) | Busy(pairs=pairs) | Ask(pairs=pairs):
             yield from pairs
         case Told(known=known):

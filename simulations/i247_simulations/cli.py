@@ -20,7 +20,7 @@ from i247_protocol.errors import CallerFault, I247Error
 from i247_simulations.faults import Level
 from i247_simulations.plants import PLANTS, find_plant
 from i247_simulations.results import Failure, Result, Verdict
-from i247_simulations.running import SOMETIMES, failure_of, replay, run, scenario_of
+from i247_simulations.running import SEEN, SOMETIMES, failure_of, replay, run, scenario_of
 from i247_simulations.scenarios import SCENARIOS, Scenario, find_scenario, with_members, with_until
 from i247_simulations.shrinking import shrunk
 from i247_simulations.swarm import swarm
@@ -157,7 +157,7 @@ def run_many(
     marks: Counter[str] = Counter()
     for result in results:
         marks.update(result.marks)
-    never = sorted(word for word in SOMETIMES.values() if not marks[word])
+    never = sorted(word for word in (*SOMETIMES.values(), *SEEN) if not marks[word])
     broken = [result.seed for result in results if result.verdict is Verdict.BROKEN]
     _write(json_path, {"seeds": {str(r.seed): (r.verdict.value, r.trace) for r in results}, "marks": dict(marks)})
     click.echo(f"{len(results)} of {len(seeds)} seeds run, {len(broken)} broken: {broken}" if broken else

@@ -135,7 +135,7 @@ def _result(
 
 def _marks(world: World, counters: dict[str, dict[str, int]]) -> dict[str, int]:
     """Count what came about, under words of our own; a situation that did not come about is there with 0."""
-    marks = dict.fromkeys(SOMETIMES.values(), 0)
+    marks = dict.fromkeys((*SOMETIMES.values(), *SEEN), 0)
     for totals in counters.values():
         for name, count in totals.items():
             if name in SOMETIMES:
@@ -152,7 +152,6 @@ SOMETIMES: Final = {
     "refused.doubtful-clock": "a node did not trust its clock",
     "refused.header-mismatch": "a header was not its statement's",
     "refused.unknown-session": "a frame came for a session that is over",
-    "refused.credit-exceeded": "credit was exceeded",
     "refused.malformed": "garbage was refused",
     "refused.suspended": "a suspended member was refused",
     "refused.stranger": "a stranger was refused",
@@ -173,5 +172,15 @@ SOMETIMES: Final = {
     "directory.too-few-signatures": "a forged directory was refused",
     "card.bad-signature": "a forged keycard was refused",
     "card.foreign-own": "a node met a keycard of its own that it did not know",
+    "alarm.card-version-exhausted": "a thief's keycard could have no successor",
     "alarm.cloned-node": "a hub saw one member twice within a minute",
 }
+SEEN: Final = (
+    "a commit failed",
+    "a crash lost a turn",
+    "a member spoke in another's name",
+    "a thief published a keycard",
+    "all credit was used",
+    "the power went during a commit",
+)
+"""Marks that the world itself leaves."""

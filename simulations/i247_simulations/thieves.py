@@ -7,11 +7,13 @@ holds, seals properly, and says what it likes. docs/simulation.md 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Final, NamedTuple
 
 from i247_keys.identity import Identity
-from i247_keys.keycard import Keycard, parse_keycard
+from i247_keys.keycard import VERSION_MAX, Keycard, parse_keycard
+from i247_keys.keyring import Keyring
 from i247_node.composing import Draft, seal, sign
 from i247_protocol.correspondence import Correspondence
 from i247_protocol.errors import PeerFault
@@ -49,6 +51,14 @@ class Thief:
         self._said += 1
         return _letter(self._victim, self._identity, others[self._said % len(others)], wall, self._entropy)
 
+    def card(self, cards: Iterable[bytes], wall: WallMs, *, is_last: bool) -> bytes | None:
+        """Return a keycard of the victim with keys of the thief's, newer than the true one; `is_last` has no successor."""
+        held = next((card for card in _cards(cards) if card.member == self._victim), None)
+        if held is None:
+            return None
+        version = VERSION_MAX if is_last else held.version + 1
+        return Keyring().renewed(wall, self._entropy).card(held.member, version, wall, self._identity)
+
     def frames(self, letter: Letter, wall: WallMs) -> tuple[Frame, Frame]:
         """Return a greeting with the stolen link key, and the letter put in that session."""
         session = self._entropy(8)
@@ -65,12 +75,15 @@ def impersonated(
     chance: Random,
     entropy: Callable[[int], bytes],
 ) -> Parcel | None:
-    """Return a letter to one member that names another as its author, and is signed by `me`."""
+    """Return a letter signed by `me`: it names another as its author, or another priority than its envelope."""
     known = [card for card in _cards(cards) if card.member != me]
     if len(known) < 2:
         return None
-    to, author = chance.sample(known, 2)
-    letter = _letter(author.member, identity, to, wall, entropy)
+    to, other = chance.sample(known, 2)
+    if chance.random() < 0.5:
+        letter = _letter(other.member, identity, to, wall, entropy)
+    else:
+        letter = _letter(me, identity, to, wall, entropy, outside=Priority.CONTROL)
     return None if letter is None else letter.parcel
 
 
@@ -86,7 +99,12 @@ def session_heard(heard: Sequence[tuple[str, bytes]], there: str) -> bytes | Non
 
 
 def _letter(
-    author: str, identity: Identity, to: Keycard, wall: WallMs, entropy: Callable[[int], bytes]
+    author: str,
+    identity: Identity,
+    to: Keycard,
+    wall: WallMs,
+    entropy: Callable[[int], bytes],
+    outside: Priority = Priority.URGENT,
 ) -> Letter | None:
     key = to.sealing_key(wall)
     if key is None:
@@ -101,7 +119,7 @@ def _letter(
         handling=ROUTINE_HANDLING,
     )
     message = sign(draft, n=0, me=MemberCode(author), identity=identity, directory=(1, b""), wall=wall, entropy=entropy)
-    return Letter(message.sid, seal(message, [(to.member, key)], entropy))
+    return Letter(message.sid, seal(replace(message, prio=outside), [(to.member, key)], entropy))
 
 
 def _cards(cards: Iterable[bytes]) -> list[Keycard]:

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Final, Protocol
 
-from i247_protocol.frames import Put, encode_frame
+from i247_protocol.frames import Cards, Put, encode_frame
 from i247_protocol.machine import FrameArrived, LinkId
 from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.agenda import Agenda
@@ -356,6 +356,10 @@ class Troubles:
         heard = self.heard.get(fault.accomplice, ())
         for link, there in list(world.network.links_of(fault.accomplice)):
             session, letter = session_heard(heard, there), thief.letter(cards, world.wall)
+            card = thief.card(cards, world.wall, is_last=fault.at_ms % 2 == 0)
+            if session is not None and card is not None:
+                world.marks["a thief published a keycard"] += 1
+                world.network.inject(fault.accomplice, link, encode_frame(Cards(session, (card,))))
             if session is not None and letter is not None:
                 world.sight.stolen[letter.sid] = thief.link_key
                 world.network.inject(fault.accomplice, link, encode_frame(Put(session, (letter.parcel,))))

@@ -69,6 +69,7 @@ class World:
             disks=self.disks,
             newest_roster=lambda: self.authority.trust.directory.version,
             no_faults=not plan,
+            marks=self.marks,
         )
         self.workload = Workload(seed, scenario, self.agenda, self)
         self.measures = Measures(self.sight)

@@ -84,6 +84,8 @@ class Bounded(Checker):
                 other = next((name for name in self._sides.get(frame.session, ()) if name != program.name), None)
                 if other is None or self._put[key] > self._granted[frame.session, other]:
                     self.broken(program.name, "more was put than the other side had granted")
+                elif self._put[key] == self._granted[frame.session, other]:
+                    self.sight.marks["all credit was used"] += 1
             case _:
                 pass
 

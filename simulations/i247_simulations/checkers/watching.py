@@ -6,6 +6,7 @@ frames as they leave, and at the end everything that lies still. docs/simulation
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Sight:
     """Whether the whole plan is empty."""
     troubled_until_us: int = 0
     """Until when a fault may still be felt."""
+    marks: Counter[str] = field(default_factory=Counter)
+    """How often something interesting came about."""
     disturbed_us: dict[str, int] = field(default_factory=dict)
     """When a fault last had to do with a program."""
     suspended: dict[str, int] = field(default_factory=dict)

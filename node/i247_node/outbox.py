@@ -327,7 +327,8 @@ class Outbox:
             yield from self.push(now, lane)
 
     def card_came(self, member: MemberCode, now: Now) -> Iterator[Effect]:
-        """Seal what waited for a member's keycard."""
+        """Seal what waited for a member's keycard: it says anew which keys live, whatever a hub has said of them."""
+        self._dead.pop(member, None)
         if member not in self._without_card:
             return
         self._without_card.discard(member)

@@ -197,7 +197,7 @@ class World:
             return
         liar = self._liars.get(name)
         if liar is not None and isinstance(event, FrameArrived):
-            heard, answers = liar.hears(event.data, WallMs(START + self.agenda.now_us // 1_000))
+            heard, answers = liar.hears(event.data, self.wall)
             for answer in answers:
                 self.network.inject(name, event.link, answer)
             for data in heard:

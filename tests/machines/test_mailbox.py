@@ -73,7 +73,9 @@ def test_large_envelopes_on_the_way_are_bounded_by_their_bytes() -> None:
         taken(mailbox, session())
     most = ON_THE_WAY_BYTES_MAX // 2**20
     assert mailbox.rows == 40
-    assert [mailbox.holds(row(seq).envelope) for seq in range(1, 41)] == [True] * most + [False] * (40 - most)
+    assert [bool(mailbox.on_the_way(row(seq).envelope)) for seq in range(1, 41)] == [True] * most + [False] * (
+        40 - most
+    )
     mailbox.put_aside(row(1).envelope, MonoMs(1))
     mailbox.drop(row(2, size=2**20))
     assert taken(mailbox, session()) == [most + 1, most + 2]

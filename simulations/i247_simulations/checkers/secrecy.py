@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from i247_hub.records import HandedOn, Held, Hold, Owe
-from i247_protocol.frames import Ask, Busy, Custody, Frame, Parcel, Put, Returned, Told
+from i247_protocol.frames import Ask, Busy, Custody, Frame, Noted, Parcel, Put, Returned, Show, Shown, Told
 from i247_protocol.machine import Claim, Effect, Forward, Persist
 from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.programs import Program
@@ -77,8 +77,16 @@ def _named(frame: Frame) -> Iterator[tuple[bytes, Collection[str]]]:
         case Put(parcels=parcels):
             for parcel in parcels:
                 yield _mark(parcel), {member for member, _, _ in parcel.wraps}
-        case Custody(pairs=pairs) | Busy(pairs=pairs) | Ask(pairs=pairs):
+        case Custody(taken=taken):
+            for held in taken:
+                yield held.envelope, held.recipients
+        case Noted(pairs=pairs) | Busy(pairs=pairs) | Ask(pairs=pairs) | Show(pairs=pairs):
             yield from pairs
+        case Shown(proofs=proofs, words=words):
+            for proof in proofs:
+                yield proof.envelope, (proof.recipient, proof.by)
+            for word in words:
+                yield word.envelope, (word.recipient, word.hub)
         case Told(known=known):
             for one in known:
                 yield one.envelope, (one.recipient, one.hop)

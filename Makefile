@@ -3,12 +3,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
+LXMF := .venv-lxmf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage demo bench check format lock clean
+.PHONY: help setup test coverage demo bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## make the virtual environment from the lock file; later runs need no network
 
@@ -24,6 +26,15 @@ demo: setup ## run the demonstration (KEEP=1 leaves its network in place)
 bench: setup ## run the benchmarks
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+bench-peers: setup $(PEERS)/.installed $(LXMF)/.installed ## measure beside NATS, RabbitMQ, Mosquitto and LXMF (ARGS=--quick)
+	@PYTHONPATH=benchmarks $(BIN)/python -m peers.bench --clients $(PEERS) --lxmf $(LXMF) $(ARGS)
+
+bench-growth: setup ## measure what grows with members, hubs and sizes; ARGS="--write docs/figures" draws it
+	@$(BIN)/python benchmarks/growth.py $(ARGS)
+
+bench-backlog: setup ## measure a hub that holds much for a member that is away (ARGS="--messages 1000000")
+	@$(BIN)/python benchmarks/backlog.py $(ARGS)
+
 check: setup ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,8 +49,16 @@ lock: $(VENV)/.dependencies ## write requirements.lock anew from pyproject.toml 
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --no-build-isolation \
 	  --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 
+lock-peers: $(VENV)/.dependencies ## write the lock files of what only bench-peers needs (UPGRADE=1 as above)
+	for name in requirements requirements-lxmf; do \
+	  CUSTOM_COMPILE_COMMAND="make lock-peers" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+	    --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	    --no-build-isolation $(if $(UPGRADE),--upgrade) \
+	    --output-file benchmarks/peers/$$name.lock benchmarks/peers/$$name.in || exit 1; \
+	done
+
 clean: ## remove the virtual environment and everything made by tools
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(PEERS) $(LXMF) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name .git -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # Two stamps: a change of pyproject.toml alone costs only the editable install, which needs no network.
@@ -53,4 +72,13 @@ $(VENV)/.dependencies: requirements.lock
 
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What only bench-peers needs. LXMF has an environment of its own, for the sake of its licence.
+
+$(PEERS)/.installed: benchmarks/peers/requirements.lock
+$(LXMF)/.installed: benchmarks/peers/requirements-lxmf.lock
+$(PEERS)/.installed $(LXMF)/.installed:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes --requirement $<
 	@touch $@

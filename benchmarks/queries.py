@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Final
 
@@ -35,7 +35,7 @@ def measure(world: World, budget_s: float) -> Iterator[Figure]:
         pids = stack.enter_context(world.running("lyon", "singapore", ANSWERER)) | {ASKER: os.getpid()}
         node = stack.enter_context(EmbeddedNode.open(world.config(ASKER)))
         echoes = stack.enter_context(closing(BareCouple(stack.enter_context(bare_hub(world.folder)))))
-        asker = Asker(node)
+        asker = Asker(node, _question)
         asker.wait_until_ready()
         asker.ask_for(WARM_UP_S, IN_FLIGHT)
         used = {name: cpu_s(pid) for name, pid in pids.items()}
@@ -105,11 +105,12 @@ def _alone(times: Sequence[float], primitives: float, hop: float, commit: float)
 class Asker:
     """France's node in this process."""
 
-    def __init__(self, node: EmbeddedNode) -> None:
+    def __init__(self, node: EmbeddedNode, question: Callable[[int], AskQuestion]) -> None:
         self.ended = 0
         self.alone: list[float] = []
         self._asked = 0
         self._node = node
+        self._question = question
         node.follow(self._follow)
 
     def wait_until_ready(self) -> None:
@@ -137,7 +138,7 @@ class Asker:
             while is_time and self._asked - self.ended < in_flight:
                 self._asked += 1
                 began = time.perf_counter()
-                self._node.ask(_question(self._asked), lambda _: None)
+                self._node.ask(self._question(self._asked), lambda _: None)
             before = self.ended
             self._node.step(100)
             if in_flight == 1 and self.ended > before:

@@ -49,7 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that no daemon is left running
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="i247-bench-") as folder:
-        print("\n".join(_preamble(Path(folder))), flush=True)
+        print("\n".join(preamble(Path(folder))), flush=True)
         world = World(Path(folder))
         print("\n".join(("", *table.heading())), flush=True)
         for name, (measure, budget_s) in MEASUREMENTS.items():
@@ -59,7 +59,8 @@ def main() -> None:
     print(f"\n{time.monotonic() - began:.0f} s. Loopback only; nothing is left running.")
 
 
-def _preamble(folder: Path) -> Iterator[str]:
+def preamble(folder: Path) -> Iterator[str]:
+    """Yield what a reader must know of the machine."""
     yield f"i247 benchmarks, {time.strftime('%Y-%m-%d %H:%M %z')}"
     yield f"machine   {os.cpu_count()} × {_processor()}, load {os.getloadavg()[0]:.1f} at the start"
     yield f"system    {platform.system()} {platform.release()}, temporary folder {folder.parent}"

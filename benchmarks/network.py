@@ -12,7 +12,7 @@ import string
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,22 +38,25 @@ from measures import wait_until
 class World:
     """A founded network in a folder; nothing of it runs yet."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, members: Sequence[str] = (), hubs: Sequence[str] = ()) -> None:
+        """Found it, with `MEMBERS` and `HUBS` unless others are named."""
         self.folder = folder
-        for name in HUBS:
+        self._hubs = hubs = hubs or HUBS
+        members = members or MEMBERS
+        for name in hubs:
             endpoint = f"tcp://127.0.0.1:{_free_port()}"
             key_folder.make_hub_keys(folder / name, HubName(name), "Test", [endpoint], PASSPHRASE, LEAST)
-        for code in MEMBERS:
-            home = [HubName(home_of(code))]
+        for code in members:
+            home = [HubName(home_of(code, hubs))]
             key_folder.make_member_keys(folder / code, MemberCode(code), {"en": code}, home, PASSPHRASE, LEAST)
         authority = folder / "authority"
         files.new_ceremony(authority, 3, 2, [], LEAST)
-        files.draft_founding(authority, [folder / code for code in MEMBERS], [folder / name for name in HUBS])
+        files.draft_founding(authority, [folder / code for code in members], [folder / name for name in hubs])
         for n in (1, 2):
             files.sign_drafts(authority, _signer(authority, f"secretariat-{n}", files.SECRETARIAT))
         files.publish_drafts(authority)
         self.trust: Trust = files.publish_pulse(authority, _signer(authority, "pulse", files.PULSE))
-        for name in HUBS:
+        for name in hubs:
             text = hub_config.first_config(
                 HubName(name),
                 listen=self.hub(name).endpoints,
@@ -61,7 +64,7 @@ class World:
                 pin=self.trust.pin.hex(),
             )
             self._lay(name, "hub.toml", text)
-        for code in RUNNING:
+        for code in (code for code in RUNNING if code in members):
             text = node_config.first_config(MemberCode(code), passphrase_file=WORDS_FILE, pin=self.trust.pin.hex())
             self._lay(code, "node.toml", self._with_register(code, text) if code == ANSWERER else text)
 
@@ -74,7 +77,7 @@ class World:
 
     def config(self, name: str) -> Path:
         """Return the configuration of a hub or a member."""
-        return self.folder / name / ("hub.toml" if name in HUBS else "node.toml")
+        return self.folder / name / ("hub.toml" if name in self._hubs else "node.toml")
 
     def identity(self, code: str) -> Identity:
         """Return a member's signing key."""
@@ -85,16 +88,17 @@ class World:
         return key_folder.read_link_secret(self.folder / code / key_folder.LINK_FILE, PASSPHRASE)
 
     @contextmanager
-    def running(self, *names: str) -> Iterator[dict[str, int]]:
-        """Run hubs and nodes with empty stores; give their process ids. They end with the block."""
+    def running(self, *names: str, again: bool = False) -> Iterator[dict[str, int]]:
+        """Run hubs and nodes, with empty stores unless `again`; give their process ids. They end with the block."""
         processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for name in names:
-                shutil.rmtree(self.folder / name / "state", ignore_errors=True)
+                if not again:
+                    shutil.rmtree(self.folder / name / "state", ignore_errors=True)
                 processes[name] = self._start(name)
             for name in names:
-                if name in HUBS:
-                    others = sum(other in HUBS for other in names) - 1
+                if name in self._hubs:
+                    others = sum(other in self._hubs for other in names) - 1
                     wait_until(partial(self._is_up, name, others), f"hub {name}")
             yield {name: process.pid for name, process in processes.items()}
         finally:
@@ -107,7 +111,7 @@ class World:
                 process.wait()
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
-        program = Path(sys.executable).with_name("i247-hub" if name in HUBS else "i247-node")
+        program = Path(sys.executable).with_name("i247-hub" if name in self._hubs else "i247-node")
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen([program, "run", "--config", self.config(name)], stdout=log, stderr=log)
 
@@ -157,9 +161,9 @@ def bare_hub(folder: Path) -> Iterator[Bare]:
                 process.terminate()
 
 
-def home_of(code: str) -> str:
-    """Return the hub at which a member is at home."""
-    return "singapore" if code == ANSWERER else "lyon"
+def home_of(code: str, hubs: Sequence[str] = ()) -> str:
+    """Return the hub at which a member is at home: the answerer at the last, all others at the first."""
+    return (hubs or HUBS)[-1 if code == ANSWERER else 0]
 
 
 def _signer(authority: Path, name: str, use: str) -> Identity:
@@ -180,7 +184,8 @@ PUBLISHER: Final = "XP"
 RUNNING: Final = (ASKER, ANSWERER, NEIGHBOUR, PUBLISHER)
 MEMBERS_COUNT: Final = 196
 _OTHERS: Final = [a + b for a in "ABCDEFGHIJ" for b in string.ascii_uppercase if a + b not in RUNNING]
-MEMBERS: Final = (*RUNNING, *_OTHERS[: MEMBERS_COUNT - len(RUNNING)])
+ALL_CODES: Final = (ASKER, ANSWERER, NEIGHBOUR, PUBLISHER, *_OTHERS)
+MEMBERS: Final = ALL_CODES[:MEMBERS_COUNT]
 PASSPHRASE: Final = b"correct horse"
 WORDS_FILE: Final = "passphrase"
 REGISTER: Final = "sltd"

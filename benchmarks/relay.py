@@ -29,7 +29,7 @@ def measure(world: World, budget_s: float) -> Iterator[Figure]:
             pid = stack.enter_context(world.running("lyon"))["lyon"]
             bare = stack.enter_context(bare_hub(world.folder))
         stack.enter_context(on_processor(1))
-        real = Pace(pid, stack.enter_context(closing(MemberCouple(world, "lyon"))))
+        real = Pace(pid, stack.enter_context(closing(MemberCouple.at(world, "lyon"))))
         floor = Pace(bare.pid, stack.enter_context(closing(BareCouple(bare))))
         in_turn(budget_s, real.carry, floor.carry)
     after = disk_times(world.folder)

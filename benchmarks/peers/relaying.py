@@ -41,7 +41,7 @@ def compare(place: Place, seconds: float) -> Relays:
             bare = stage.module("bare-relay", "bare_relay", python=Path(sys.executable))
             endpoint, key = bare.lines(1, PATIENCE_S)[0].split()
         ends.enter_context(on_processor(1))
-        real = Pace(pid, ends.enter_context(closing(MemberCouple(world, "lyon"))))
+        real = Pace(pid, ends.enter_context(closing(MemberCouple.at(world, "lyon"))))
         floor = Pace(bare.pid, ends.enter_context(closing(RelayCouple(endpoint, bytes.fromhex(key)))))
         in_turn(seconds, real.carry, floor.carry)
     return Relays(real.rates, floor.rates)

@@ -29,8 +29,10 @@ bench: setup ## run the benchmarks
 bench-peers: setup $(PEERS)/.installed $(LXMF)/.installed ## measure beside NATS, RabbitMQ, Mosquitto and LXMF (ARGS=--quick)
 	@PYTHONPATH=benchmarks $(BIN)/python -m peers.bench --clients $(PEERS) --lxmf $(LXMF) $(ARGS)
 
-bench-growth: setup ## measure what grows with members, hubs and sizes; ARGS="--write docs/figures" draws it
-	@$(BIN)/python benchmarks/growth.py $(ARGS)
+bench-growth: setup $(PEERS)/.installed ## measure what grows with members, hubs and sizes, and draw it (OUT=folder)
+	@mkdir -p $(or $(OUT),build)
+	@$(BIN)/python benchmarks/growth.py --json $(or $(OUT),build)/growth.json $(ARGS)
+	@$(PEERS)/bin/python benchmarks/growth_plot.py $(or $(OUT),build)/growth.json $(or $(OUT),build)/growth.svg
 
 bench-backlog: setup ## measure a hub that holds much for a member that is away (ARGS="--messages 1000000")
 	@$(BIN)/python benchmarks/backlog.py $(ARGS)
@@ -50,7 +52,7 @@ lock: $(VENV)/.dependencies ## write requirements.lock anew from pyproject.toml 
 	  --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 
 lock-peers: $(VENV)/.dependencies ## write the lock files of what only bench-peers needs (UPGRADE=1 as above)
-	for name in requirements requirements-lxmf; do \
+	@for name in requirements requirements-lxmf; do \
 	  CUSTOM_COMPILE_COMMAND="make lock-peers" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
 	    --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	    --no-build-isolation $(if $(UPGRADE),--upgrade) \

@@ -63,6 +63,12 @@ class MemberCouple:
             self._turn(end)
         return time.perf_counter() - begin
 
+    def show_life(self) -> None:
+        """Say something on both lanes, and take what has come."""
+        for lane in (self._sender, self._receiver):
+            lane.show_life()
+        self._turn(time.monotonic() + PATIENCE_S)
+
     def close(self) -> None:
         """Hang up."""
         self._sender.close()

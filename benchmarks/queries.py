@@ -35,7 +35,7 @@ def measure(world: World, budget_s: float) -> Iterator[Figure]:
         pids = stack.enter_context(world.running("lyon", "singapore", ANSWERER)) | {ASKER: os.getpid()}
         node = stack.enter_context(EmbeddedNode.open(world.config(ASKER)))
         echoes = stack.enter_context(closing(BareCouple(stack.enter_context(bare_hub(world.folder)))))
-        asker = Asker(node, _question)
+        asker = Asker(node, question)
         asker.wait_until_ready()
         asker.ask_for(WARM_UP_S, IN_FLIGHT)
         used = {name: cpu_s(pid) for name, pid in pids.items()}
@@ -158,7 +158,8 @@ def _primitives_us() -> float:
     return 2 * (per_call_us(sealing_primitives, CALLS) + per_call_us(opening_primitives, CALLS))
 
 
-def _question(n: int) -> AskQuestion:
+def question(n: int) -> AskQuestion:
+    """Return a question, another one for each number."""
     document = TravelDocument(country="UTO", number=f"X{n}", type="P")
     return AskQuestion(
         0, MemberCode(ANSWERER), REGISTER, document, Purpose.BORDER_CONTROL, 100_000, Priority.ROUTINE, ROUTINE_HANDLING

@@ -22,14 +22,14 @@ from typing import Any, Final
 
 import structlog
 
-from measures import median, spread
+from measures import median, percentile, spread
 from peers.aims import Verdict, judge
 from peers.contest import IN_FLIGHT, Score, compete
 from peers.ends import PATIENCE_S
 from peers.entrants import ENTRANTS
 from peers.processes import ROOT, Place
 from peers.relaying import Relays, compare
-from probes import DiskTimes, disk_times, told
+from probes import DiskTimes
 from run import preamble
 
 
@@ -50,15 +50,13 @@ def main() -> None:
             seed=secrets.token_hex(32),
         )
         head = list(preamble(place.folder))
-        before = disk_times(place.folder)
-        scores = compete(entrants, place, rounds, seconds, _progress)
+        scores, disk = compete(entrants, place, rounds, seconds, _progress)
         relays = None
         if "i247" in names:
             _progress("relays")
             relays = compare(place.at("relays"), rounds * seconds)
-        after = disk_times(place.folder)
     verdicts = list(judge(scores, relays))
-    facts = _Facts(head, before, after, scores, relays, verdicts, time.monotonic() - began)
+    facts = _Facts(head, disk, scores, relays, verdicts, time.monotonic() - began)
     print(json.dumps(facts.plain(), indent=1) if options.json else "\n".join(facts.lines()))
 
 
@@ -68,15 +66,14 @@ class _Facts:
     def __init__(
         self,
         head: Sequence[str],
-        before: DiskTimes,
-        after: DiskTimes,
+        disk: DiskTimes,
         scores: Sequence[Score],
         relays: Relays | None,
         verdicts: Sequence[Verdict],
         seconds: float,
     ) -> None:
         self._head = head
-        self._disk = (before, after)
+        self._disk = disk
         self._scores = scores
         self._relays = relays
         self._verdicts = verdicts
@@ -85,7 +82,8 @@ class _Facts:
     def lines(self) -> Iterator[str]:
         """Yield the table."""
         yield from self._head
-        yield f"disk      {told(*self._disk)}"
+        for what, times in (("write + fsync of 4 KiB", self._disk.syncs), ("SQLite FULL commit", self._disk.commits)):
+            yield f"disk      {what} between rounds: {median(times):,.0f} µs (p99 {percentile(times, 0.99):,.0f})"
         yield ""
         yield ROW.format("peer", f"{IN_FLIGHT} in flight", "middle half", "p50 ms", "p99 ms", "cpu ms", "MiB").rstrip()
         yield "-" * WIDTH
@@ -110,8 +108,8 @@ class _Facts:
         return {
             "head": list(self._head),
             "load_at_end": os.getloadavg()[0],
-            "fsync_us": [median(times.syncs) for times in self._disk],
-            "commit_us": [median(times.commits) for times in self._disk],
+            "fsync_us": self._disk.syncs,
+            "commit_us": self._disk.commits,
             "in_flight": IN_FLIGHT,
             "peers": [_score_plain(score) for score in self._scores],
             "relays": None if self._relays is None else self._relays._asdict(),

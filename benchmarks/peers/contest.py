@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from measures import median, percentile
 from peers.entrants import Entrant
 from peers.processes import Place, Running
+from probes import DiskTimes, disk_times
 
 
 @dataclass(slots=True)
@@ -56,8 +57,12 @@ class Score:
 
 def compete(
     entrants: Sequence[Entrant], place: Place, rounds: int, seconds: float, told: Callable[[str], None]
-) -> list[Score]:
-    """Start all, take them in turn, and end them; who is missing or fails is left out with the reason."""
+) -> tuple[list[Score], DiskTimes]:
+    """Start all, take them in turn, and end them; who is missing or fails is left out with the reason.
+
+    The disk is probed before each round, so that what it takes stands beside what needs it.
+    """
+    disk = DiskTimes([], [])
     scores = [Score(entrant) for entrant in entrants]
     with ExitStack() as stack:
         up: list[tuple[Score, Running]] = []
@@ -72,6 +77,9 @@ def compete(
                     score.left_out = f"did not start: {fault}"
         for number in range(-1, rounds):
             told(f"round {number + 1} of {rounds}" if number >= 0 else "warming up")
+            probed = disk_times(place.folder, PROBES)
+            disk.syncs.extend(probed.syncs)
+            disk.commits.extend(probed.commits)
             for score, running in up:
                 try:
                     if number < 0:
@@ -80,10 +88,11 @@ def compete(
                         score.take(running, seconds)
                 except FAULTS as fault:
                     score.left_out = f"failed: {fault}"
-    return scores
+    return scores, disk
 
 
 IN_FLIGHT = 64
 ALONE_PART = 0.7
 WARM_UP_PART = 0.5
+PROBES = 50
 FAULTS = (OSError, TimeoutError, ChildProcessError, subprocess.SubprocessError, ZeroDivisionError)

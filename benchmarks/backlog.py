@@ -99,8 +99,10 @@ def measure(folder: Path, messages: int) -> Iterator[Finding]:
 
 def _fill(full: World, empty: World, messages: int) -> Iterator[Finding]:
     """Submit it all; then compare with a hub that holds next to nothing, in turn."""
-    with Giver(Membership.of(full, HUB, GIVER, AWAY)) as giver, Giver(Membership.of(empty, HUB, GIVER, AWAY)) as idle:
+    with ExitStack() as stack:
+        giver = stack.enter_context(Giver(Membership.of(full, HUB, GIVER, AWAY)))
         yield Finding("submitted, all of it", messages / giver.give(messages), "/s")
+        idle = stack.enter_context(Giver(Membership.of(empty, HUB, GIVER, AWAY)))  # now: a hub hangs up on the silent
         idle.give(ROUND)
         rates, floors = in_turn(COMPARE_S, lambda: ROUND / giver.give(ROUND), lambda: ROUND / idle.give(ROUND))
     yield Finding("submitted on top of it", median(rates), "/s")

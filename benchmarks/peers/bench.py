@@ -1,4 +1,4 @@
-"""Print how this machine's i247 stands among its peers: `make bench-peers`, or with ARGS="--quick --only i247,floor".
+"""Print how this machine's i247 stands among its peers: `make bench-peers`, or with ARGS="--quick --only i247 floor".
 
 All do the same work in one run, in turn: a signed and sealed query of 1 KiB from one member to another over two
 brokers, and its reply. Figures of two runs cannot be compared, ratios within one can. docs/performance.md 10.
@@ -38,8 +38,7 @@ def main() -> None:
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that nothing is left running
-    names = options.only.split(",") if options.only else [entrant.name for entrant in ENTRANTS]
-    entrants = [entrant for entrant in ENTRANTS if entrant.name in names]
+    entrants = [entrant for entrant in ENTRANTS if options.only is None or entrant.name in options.only]
     rounds, seconds = (2, 0.6) if options.quick else (options.rounds, options.seconds)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="i247-peers-") as folder:
@@ -52,7 +51,7 @@ def main() -> None:
         head = list(preamble(place.folder))
         scores, disk = compete(entrants, place, rounds, seconds, _progress)
         relays = None
-        if "i247" in names:
+        if any(entrant.name == "i247" for entrant in entrants):
             _progress("relays")
             relays = compare(place.at("relays"), rounds * seconds)
     verdicts = list(judge(scores, relays))
@@ -168,7 +167,7 @@ def _options() -> argparse.Namespace:
     words.add_argument("--quick", action="store_true", help="two short rounds")
     words.add_argument("--rounds", type=int, default=7, help="how many rounds (7)")
     words.add_argument("--seconds", type=float, default=1.5, help="how long each takes a peer (1.5)")
-    words.add_argument("--only", help="names, with commas: " + ",".join(entrant.name for entrant in ENTRANTS))
+    words.add_argument("--only", nargs="+", choices=[entrant.name for entrant in ENTRANTS], help="these alone")
     words.add_argument("--json", action="store_true", help="print JSON")
     words.add_argument("--clients", type=Path, default=ROOT / ".venv-peers", help="environment with the clients")
     words.add_argument("--lxmf", type=Path, default=ROOT / ".venv-lxmf", help="environment with rns and lxmf")

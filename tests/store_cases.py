@@ -77,7 +77,8 @@ def hub_turns() -> tuple[tuple[object, ...], ...]:
     for n in range(5):
         seq = 10 * n + 1
         both = (held(seq, n, hub.Hop(DE, None), (DE,), wraps=True), held(seq + 1, n, hub.Hop(None, AS), (FR, XP)))
-        turns.append((hub.Hold(both), hub.Hold((held(seq + 2, 100 + n, hub.Hop(DE, None), (DE,)),))))
+        alone = hub.Hold((held(seq + 2, 100 + n, hub.Hop(DE, None), (DE,)),), WallMs(n))
+        turns.append((hub.Hold(both, WallMs(n)), alone))
         if n % 2:
             turns.append(
                 (
@@ -99,6 +100,7 @@ def hub_dump(store: Store) -> object:
         store.last_seq(),
         store.used_bytes(),
         list(store.backlog()),
+        list(store.given()),
         [store.page(hop, prio, 0, 1_000) for hop in (hub.Hop(DE, None), hub.Hop(None, AS)) for prio in Priority],
         [store.held(envelope(n)) for n in numbers],
         [store.handed_on(envelope(n), DE) for n in numbers],

@@ -20,6 +20,7 @@ from tests.keys.repository import Repository, key
 from tests.keys.repository import link as link_key
 
 from i247_hub.machine import HubMachine
+from i247_hub.quotas import USUAL, Quotas
 from i247_hub.store import HubStore
 from i247_keys.charter import Kind
 from i247_keys.trust import Trust
@@ -32,7 +33,7 @@ from i247_node.store import NodeStore
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Frame, Hello, Role, encode_frame, parse_frame
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
-from i247_protocol.limits import WINDOW_BYTES, WINDOW_MESSAGES
+from i247_protocol.limits import STORE_BYTES_MAX, WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import (
     Admit,
     Dial,
@@ -142,13 +143,15 @@ class World:
         codes: Sequence[str] = ("BR", "FR", "SG", "XP"),
         hubs: Sequence[str] = ("lyon", "singapore"),
         homes: Mapping[str, tuple[str, ...]] | None = None,
-        store_bytes_max: int | None = None,
+        store_bytes_max: int = STORE_BYTES_MAX,
+        quotas: Quotas = USUAL,
         folder: Path | None = None,
     ) -> None:
         """Make a world whose stores are in memory, where a kill loses nothing, or in files in `folder`."""
         self.seed = seed
         self.folder = folder
         self.store_bytes_max = store_bytes_max
+        self.quotas = quotas
         self.mono = 1_000
         self.repository = Repository(codes, hubs=hubs, homes=homes or HOMES)
         self.repository.beat()
@@ -198,7 +201,8 @@ class World:
             self.trusts.get(name, self.trust),
             store,
             self._entropy(name),
-            **({} if self.store_bytes_max is None else {"store_bytes_max": self.store_bytes_max}),
+            store_bytes_max=self.store_bytes_max,
+            quotas=self.quotas,
         )
         self._run_first(name, machine, store)
         return machine

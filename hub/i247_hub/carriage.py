@@ -6,15 +6,16 @@ the two and the store, and says for each of them, exactly once, what became of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
-from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
+from i247_hub.custody import EVERYBODY, Refused, Surroundings, Verdict, judge
 from i247_hub.desk import Desk
 from i247_hub.mailbox import LANES, Mailbox
 from i247_hub.neighbours import Neighbours
+from i247_hub.quotas import Quotas, Shares
 from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
 from i247_hub.room import Room
@@ -29,6 +30,7 @@ from i247_protocol.frames import Bounce, Busy, Custody, Noted, Pair, Parcel, Put
 from i247_protocol.header import parse_header
 from i247_protocol.limits import (
     BUSY_RETRY_MS,
+    BUSY_RETRY_MS_MAX,
     EXPIRED_ROWS_IN_TURN_MAX,
     MAILBOX_PAGE_ROWS,
     PAIRS_MAX,
@@ -49,7 +51,7 @@ from i247_protocol.names import (
     WallMs,
     expiry_wall,
 )
-from i247_protocol.priority import Lane, lane_of
+from i247_protocol.priority import Lane, Priority, lane_of
 from i247_protocol.reasons import Reason
 
 
@@ -66,6 +68,7 @@ class Carriage:
         custodian: Custodian,
         neighbours: Neighbours,
         store_bytes_max: int,
+        quotas: Quotas,
     ) -> None:
         self._me = returns.me
         self._desk = desk
@@ -80,7 +83,9 @@ class Carriage:
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
         self._around: Surroundings | None = None
         self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
-        for waiting in memory.backlog():
+        backlog = memory.backlog()
+        self.shares = Shares(quotas, store_bytes_max, memory.given(), backlog)
+        for waiting in backlog:
             self._mailbox(waiting.hop, lane_of(waiting.prio)).behind(waiting.prio, waiting.rows)
 
     # What the machine tells.
@@ -144,9 +149,8 @@ class Carriage:
                     continue
                 self._counters.add("rerouted")
                 mailbox.drop(row)
-                yield Persist(Forget(row.seq))
-                self._room.freed(row.size)
-                yield from self._held_anew(row, branches, touched)
+                yield from self._forget(row)
+                yield from self._held_anew(row, branches.items(), touched, now)
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
 
@@ -154,15 +158,19 @@ class Carriage:
         return next_hop(self._desk.directory, self._me, member, self._neighbours.ways, row.hops - 1) or row.hop
 
     def _held_anew(
-        self, row: Held, branches: Mapping[Hop, list[MemberCode]], touched: dict[tuple[Hop, Lane], _Touched]
+        self,
+        row: Held,
+        branches: Iterable[tuple[Hop, Sequence[MemberCode]]],
+        touched: dict[tuple[Hop, Lane], _Touched],
+        now: Now,
     ) -> Iterator[Effect]:
         rows = []
-        for hop, members in branches.items():
+        for hop, members in branches:
             wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
             size = size_of(row.header, row.body, wraps)
             anew = row._replace(seq=self._next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size)
             rows.append(anew)
-        yield Persist(Hold(tuple(rows)))
+        yield Persist(Hold(tuple(rows), now.wall))
         self._queue(rows, touched)
 
     def expire(self, now: Now) -> Iterator[Effect]:
@@ -172,6 +180,7 @@ class Carriage:
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
             self._refuse(Reason.EXPIRED)
             self._mailbox(row.hop, lane_of(row.prio)).drop(row)
+            self.shares.freed(row)
             yield Persist(Forget(row.seq))
             for member in row.recipients:
                 yield Persist(Ended(row.envelope, member, Reason.EXPIRED.value, now.wall, row.exp))
@@ -189,44 +198,49 @@ class Carriage:
         """Take what can be taken, and say for each envelope what becomes of it."""
         touched: dict[tuple[Hop, Lane], _Touched] = {}
         kept: list[Taken] = []
-        refused: dict[Reason, list[Pair]] = {}
+        refused = Refused()
+        giver = self.shares.of(connection.caller)
         around = self._surroundings(now)
         for parcel in put.parcels:
             if not connection.session.take(parcel.size):
                 self._refuse(Reason.CREDIT_EXCEEDED)
                 continue
-            verdict = judge(parcel, connection.caller.name, around, self._next_seq)
+            verdict = judge(parcel, giver, around, self._next_seq)
             if verdict.busy is not None:
-                self._refuse(verdict.busy)
-                refused.setdefault(verdict.busy, []).append(Pair(verdict.envelope, verdict.targets))
+                self._refuse(verdict.busy.reason)
+                refused.add(verdict.envelope, verdict.targets, verdict.busy)
                 continue
+            for member, lack in verdict.full.items():
+                self._refuse(lack.reason)
+                refused.add(verdict.envelope, (member,), lack)
             if verdict.rows:
-                yield from self._hold(verdict, touched)
+                yield from self._hold(verdict, touched, now)
                 kept.append(Taken(verdict.envelope, parcel.hops, verdict.covered))
             if verdict.returned:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
         if kept:
             self._custodian.took(connection.link, put.session, kept)
-        for reason, pairs in refused.items():
-            yield Claim(connection.link, Busy(put.session, tuple(pairs), reason.value, BUSY_RETRY_MS))
+        for busy in refused.frames(put.session):
+            yield Claim(connection.link, busy)
         credit = connection.session.grant()
         if credit is not None:
             yield Claim(connection.link, credit)
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
 
-    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], _Touched]) -> Iterator[Effect]:
+    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], _Touched], now: Now) -> Iterator[Effect]:
         rows = self._not_held_yet(verdict)
         if not rows:
             return
-        yield Persist(Hold(rows))
+        yield Persist(Hold(rows, now.wall))
         self._counters.add("held")
         self._queue(rows, touched)
 
     def _queue(self, rows: Iterable[Held], touched: dict[tuple[Hop, Lane], _Touched]) -> None:
         for row in rows:
             self._room.taken(row.size)
+            self.shares.held(row)
             hop, lane = place = (row.hop, lane_of(row.prio))
             one = touched.get(place)
             if one is None:
@@ -258,7 +272,13 @@ class Carriage:
             return
         while True:
             parcels: list[Parcel] = []
+            passed_over = 0
             for row in mailbox.take(connection.session):
+                until = self.shares.full_until(row.recipients, row.prio, now.mono)
+                if until is not None:
+                    mailbox.pass_over(row, until)
+                    passed_over += 1
+                    continue
                 reason = self._undeliverable(row, now)
                 if reason is None:
                     connection.session.spend(row.size)
@@ -268,7 +288,8 @@ class Carriage:
             for batch in batches(parcels):
                 yield Forward(connection.link, Put(connection.session.id, batch))
             wanted = mailbox.wanted_page()
-            if wanted is None:
+            mailbox.is_cut_short = wanted is not None and passed_over >= MAILBOX_PAGE_ROWS // 2
+            if wanted is None or mailbox.is_cut_short:
                 return
             prio, after = wanted
             page = self._memory.page(mailbox.hop, prio, after, MAILBOX_PAGE_ROWS)
@@ -315,6 +336,7 @@ class Carriage:
             for taken in custody.taken:  # put again a little later: its key may be newer than the roster held here
                 mailbox.put_aside(EnvelopeId(taken.envelope), MonoMs(now.mono + BUSY_RETRY_MS))
             return
+        delivered = 0
         for taken in custody.taken:
             envelope = EnvelopeId(taken.envelope)
             if any(row.hops != taken.hops for row in mailbox.on_the_way(envelope)):
@@ -330,6 +352,8 @@ class Carriage:
                 if done:
                     yield from self._forget(row)
                     self._counters.add("handed-on")
+                    delivered += row.prio is not Priority.CONTROL
+        self.shares.of(connection.caller).was_given(delivered)
         yield from self._deliver(mailbox, now)
 
     def noted(self, connection: Connection, noted: Noted) -> Iterator[Effect]:
@@ -351,6 +375,7 @@ class Carriage:
 
     def _forget(self, row: Held) -> Iterator[Effect]:
         self._room.freed(row.size)
+        self.shares.freed(row)
         yield Persist(Forget(row.seq))
 
     def returned(self, connection: Connection, returned: Returned, now: Now) -> Iterator[Effect]:
@@ -386,10 +411,15 @@ class Carriage:
         for member in row.recipients:
             yield self._bounce(row.envelope, member, known_reason(word.reason), now.wall)
 
-    def busy(self, connection: Connection, busy: Busy, now: Now) -> None:
+    def busy(self, connection: Connection, busy: Busy, now: Now) -> Iterator[Effect]:
         """Keep what a place has no room for; leave the place alone where it has room for nothing else either."""
+        self._counters.add("busy-heard")
         mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
-        until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS * 12))
+        until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS_MAX))
+        if busy.reason == Reason.MAILBOX_FULL.value:
+            for pair in busy.pairs:
+                yield from self._keep_back(mailbox, pair, until, now)
+            return
         one_by_one = busy.reason == Reason.PARKED_FULL.value
         for pair in busy.pairs:
             if one_by_one:
@@ -398,7 +428,22 @@ class Carriage:
                 mailbox.put_back(EnvelopeId(pair.envelope))
         if not one_by_one:
             mailbox.paused_until = until
-        self._counters.add("busy-heard")
+
+    def _keep_back(self, mailbox: Mailbox, pair: Pair, until: MonoMs, now: Now) -> Iterator[Effect]:
+        """Let what is for a full mailbox wait in the store; what else is in its row becomes a row of its own."""
+        named = set(pair.recipients)
+        for row in list(mailbox.on_the_way(EnvelopeId(pair.envelope))):
+            full = tuple(member for member in row.recipients if member in named)
+            if not full:
+                continue
+            self.shares.full_elsewhere(full, row.prio, until)
+            if len(full) == max(1, len(row.wraps)):
+                mailbox.pass_over(row, until)
+                continue
+            mailbox.drop(row)
+            yield from self._forget(row)
+            left = tuple(member for member in row.recipients if member not in named)
+            yield from self._held_anew(row, [(row.hop, part) for part in (left, full) if part], {}, now)
 
     def _bounce(self, envelope: EnvelopeId, member: MemberCode, reason: Reason, wall: WallMs) -> Bounce:
         self._refuse(reason)
@@ -407,10 +452,18 @@ class Carriage:
     # Parts.
 
     def _surroundings(self, now: Now) -> Surroundings:
-        if self._around is None or self._around.wall != now.wall:
+        if self._around is None or self._around.now != now:
             desk, ways = self._desk, self._neighbours.ways
-            doubtful = self.clock_is_doubtful(now)
-            self._around = Surroundings(self._me, desk.directory, desk.cards, self._room, ways, doubtful, now.wall)
+            self._around = Surroundings(
+                self._me,
+                desk.directory,
+                desk.cards,
+                self._room,
+                self.shares,
+                ways,
+                self.clock_is_doubtful(now),
+                now,
+            )
         return self._around
 
     def _mailbox(self, hop: Hop, lane: Lane) -> Mailbox:

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from i247_hub.neighbours import Ways
+from i247_hub.quotas import Giver, Lack, Shares
 from i247_hub.records import Held, Hop, size_of
 from i247_hub.room import Room
 from i247_hub.routing import next_hop
 from i247_keys.cardfile import CardFile
 from i247_keys.roster import Directory, State
+from i247_protocol.bundle import framefuls
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Parcel
+from i247_protocol.frames import Busy, Pair, Parcel
 from i247_protocol.header import KEY_ID_BYTES, Header, check_sizes, parse_header
-from i247_protocol.limits import CONTROL_BODY_BYTES_MAX, HOPS_MAX, LIFETIME_MS_MAX, SKEW_MS, WRAP_BYTES
-from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, WallMs, expiry_wall
+from i247_protocol.limits import BUSY_RETRY_MS, CONTROL_BODY_BYTES_MAX, HOPS_MAX, LIFETIME_MS_MAX, SKEW_MS, WRAP_BYTES
+from i247_protocol.names import EnvelopeId, HubName, KeyId, MemberCode, Now, WallMs, expiry_wall
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
 
@@ -36,7 +38,10 @@ class Verdict:
     envelope: EnvelopeId
     rows: list[Held] = field(default_factory=list)
     returned: list[tuple[MemberCode, Reason]] = field(default_factory=list)
-    busy: Reason | None = None
+    busy: Lack | None = None
+    """Why nothing of it is taken."""
+    full: dict[MemberCode, Lack] = field(default_factory=dict)
+    """Those whose mailboxes take nothing more, each with why."""
     targets: tuple[MemberCode, ...] = ()
 
     @property
@@ -47,6 +52,25 @@ class Verdict:
         return tuple(member for row in self.rows for member in row.recipients)
 
 
+class Refused:
+    """What of one frame finds no room, and why."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[Reason, list[Pair]] = {}
+        self._retry_ms: dict[Reason, int] = {}
+
+    def add(self, envelope: EnvelopeId, members: tuple[MemberCode, ...], lack: Lack) -> None:
+        """Note one envelope and those for whom it is not taken."""
+        self._pairs.setdefault(lack.reason, []).append(Pair(envelope, members))
+        self._retry_ms[lack.reason] = max(lack.retry_ms, self._retry_ms.get(lack.reason, 0))
+
+    def frames(self, session: bytes) -> Iterator[Busy]:
+        """Yield what to answer: each reason by itself, with the longest time that anything of it asks for."""
+        for reason, pairs in self._pairs.items():
+            for some in framefuls(pairs):
+                yield Busy(session, some, reason.value, self._retry_ms[reason])
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a judgement depends on beside the parcel."""
@@ -55,28 +79,33 @@ class Surroundings:
     directory: Directory
     cards: CardFile
     room: Room
+    shares: Shares
     ways: Ways
     doubtful: bool
     """Whether this hub's own clock is in doubt: then it says of nothing that it has expired."""
-    wall: WallMs
+    now: Now
     places: dict[tuple[MemberCode, KeyId, int], Hop | Reason] = field(default_factory=dict)
     """What was found out already, by recipient, key and hops: all that a place depends on beside these."""
 
 
-def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[[], int]) -> Verdict:
-    """Return the verdict on one parcel that `source` put."""
+def judge(parcel: Parcel, giver: Giver, around: Surroundings, next_seq: Callable[[], int]) -> Verdict:
+    """Return the verdict on one parcel that `giver` put, and count it."""
     verdict = Verdict(envelope_id(parcel.header, parcel.body))
     try:
-        header, targets = _read(parcel, around.wall)
+        header, targets = _read(parcel, around.now.wall)
     except PeerFault as fault:
         if around.doubtful and fault.reason in (Reason.EXPIRED, Reason.LIFETIME_TOO_LONG):
-            verdict.busy = Reason.DOUBTFUL_CLOCK
+            verdict.busy = Lack(Reason.DOUBTFUL_CLOCK, BUSY_RETRY_MS)
             verdict.targets = _targets(parcel)
         else:
             verdict.returned.append((EVERYBODY, fault.reason))
         return verdict
     verdict.targets = tuple(targets)
-    verdict.busy = around.room.lacks(header.prio, parcel.size)
+    lack = around.room.lacks(header.prio, parcel.size)
+    if lack is not None:
+        verdict.busy = Lack(lack, BUSY_RETRY_MS)
+    else:
+        verdict.busy = giver.lacks(header.prio, parcel.size, len(targets), around.now.mono)
     if verdict.busy is not None:
         return verdict
     branches: dict[Hop, list[MemberCode]] = {}
@@ -87,9 +116,13 @@ def judge(parcel: Parcel, source: str, around: Surroundings, next_seq: Callable[
             place = around.places[asked] = _place(member, kid, parcel.hops, around)
         if isinstance(place, Reason):
             verdict.returned.append((member, place))
+            continue
+        full = around.shares.mailbox_lacks(place, member, header.prio, parcel.size, around.now.mono)
+        if full is not None:
+            verdict.full[member] = full
         else:
             branches.setdefault(place, []).append(member)
-    verdict.rows = list(_rows(parcel, header, verdict.envelope, source, branches, next_seq))
+    verdict.rows = list(_rows(parcel, header, verdict.envelope, giver.name, branches, next_seq))
     return verdict
 
 
@@ -127,7 +160,7 @@ def is_wrap(kid: bytes, sealed: bytes) -> bool:
 
 
 def _place(member: MemberCode, kid: KeyId, hops: int, around: Surroundings) -> Hop | Reason:
-    state = around.directory.state_of(member, around.wall)
+    state = around.directory.state_of(member, around.now.wall)
     if state is None or state is State.LEFT:
         return Reason.UNKNOWN_MEMBER
     if state is State.SUSPENDED:

@@ -16,6 +16,7 @@ from i247_hub.connections import Connection, Connections
 from i247_hub.desk import Desk, dialled
 from i247_hub.neighbours import Neighbours
 from i247_hub.questions import Questions
+from i247_hub.quotas import USUAL, Quotas, Shares
 from i247_hub.records import DropExpired, HubMemory
 from i247_hub.returns import Returns
 from i247_keys.custodian import Custodian
@@ -78,6 +79,7 @@ class HubMachine:
         entropy: Callable[[int], bytes],
         *,
         store_bytes_max: int = STORE_BYTES_MAX,
+        quotas: Quotas = USUAL,
     ) -> None:
         self.me = me
         self.counters = Counters()
@@ -87,7 +89,7 @@ class HubMachine:
         self._neighbours = neighbours = Neighbours(self.connections)
         self._custodian = custodian = Custodian(me, identity)
         self._carriage = Carriage(
-            self._desk, self.connections, memory, self.counters, returns, custodian, neighbours, store_bytes_max
+            self._desk, self.connections, memory, self.counters, returns, custodian, neighbours, store_bytes_max, quotas
         )
         self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy
@@ -98,6 +100,11 @@ class HubMachine:
     def trust(self) -> Trust:
         """What this hub believes about the directory."""
         return self._desk.trust
+
+    @property
+    def shares(self) -> Shares:
+        """What each giver and each mailbox has used of its share."""
+        return self._carriage.shares
 
     def start(self, now: Now) -> list[Effect]:
         """Return what to do first: whom to admit and whom to dial. Rebuilds what was saved."""
@@ -237,7 +244,7 @@ class HubMachine:
             case Noted():
                 yield from self._carriage.noted(connection, frame)
             case Busy():
-                self._carriage.busy(connection, frame, now)
+                yield from self._carriage.busy(connection, frame, now)
             case Ask() | Show():
                 yield from self._questions.asked(connection, frame)
             case Told() | Shown() if connection.caller.role is Role.HUB:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from i247_hub.records import Held, Hop
@@ -32,6 +33,8 @@ class Mailbox:
         self.paused_until = MonoMs(0)
         self.looked_through = dict.fromkeys(LANES[lane], 0)
         """Up to which `seq` another way was looked for in this round."""
+        self.is_cut_short = False
+        self._look_again_at = MonoMs(0)
         self._queues = {prio: _Queue() for prio in LANES[lane]}
         self._first, self._second = self._queues.values()
         self._on_the_way: dict[EnvelopeId, list[Held]] = {}
@@ -70,9 +73,13 @@ class Mailbox:
     def page_in(self, prio: Priority, rows: Sequence[Held], asked: int) -> None:
         """Append rows from the store; fewer than were asked for means that nothing is left there."""
         queue = self._queues[prio]
-        for row in rows:
+        here = self._numbers_here(queue) if queue.tail < queue.read_before else ()
+        fresh = [row for row in rows if row.seq not in here]
+        for row in fresh:
             queue.append(row)
-        queue.on_disk = max(0, queue.on_disk - len(rows)) if len(rows) == asked else 0
+        if rows:
+            queue.tail = rows[-1].seq
+        queue.on_disk = max(0, queue.on_disk - len(fresh)) if len(rows) == asked else 0
 
     def take(self, session: Session) -> Iterator[Held]:
         """Yield rows in their order as far as the session's credit reaches; they are then on the way.
@@ -114,6 +121,13 @@ class Mailbox:
         """Keep one envelope back for a while, and let the others pass."""
         self._aside += [(until, row) for row in self._taken_back(envelope)]
 
+    def pass_over(self, row: Held, until: MonoMs) -> None:
+        """Leave a row that is on the way to the store alone, and let the others pass; `until` holds for the first."""
+        if not any(queue.passed_over for queue in self._queues.values()):
+            self._look_again_at = until
+        self.drop(row)
+        self._queues[row.prio].pass_over(row.seq)
+
     def resumes(self, now: MonoMs) -> bool:
         """Whether there is something to put again, now that a pause is over."""
         over = [row for until, row in self._aside if until <= now]
@@ -123,7 +137,7 @@ class Mailbox:
         unpaused = 0 < self.paused_until <= now
         if unpaused:
             self.paused_until = MonoMs(0)
-        return bool(over) or unpaused
+        return bool(over) or unpaused or self._looks_again(now)
 
     def let_go(self) -> None:
         """Keep nothing in memory for a place that is not connected; the store has it all."""
@@ -141,13 +155,28 @@ class Mailbox:
     @property
     def rows_on_disk(self) -> int:
         """How many rows are known to lie in the store alone."""
-        return sum(queue.on_disk for queue in self._queues.values())
+        return sum(queue.on_disk + queue.passed_over for queue in self._queues.values())
 
     @property
     def rows(self) -> int:
         """How many rows wait or are on the way."""
         ready = sum(len(queue.ready) for queue in self._queues.values())
         return ready + len(self._aside) + self.rows_on_disk + sum(len(rows) for rows in self._on_the_way.values())
+
+    def _looks_again(self, now: MonoMs) -> bool:
+        """Go on where a look at what waits was cut short; at its end, now and then, begin anew with what was passed."""
+        cut_short, self.is_cut_short = self.is_cut_short, False
+        if cut_short or any(queue.on_disk for queue in self._queues.values()):
+            return cut_short
+        if now < self._look_again_at or not any(queue.passed_over for queue in self._queues.values()):
+            return False
+        for queue in self._queues.values():
+            queue.read_again()
+        return True
+
+    def _numbers_here(self, queue: _Queue) -> set[int]:
+        aside = (row for _, row in self._aside)
+        return {row.seq for row in chain(queue.ready, aside, *self._on_the_way.values())}
 
     def _all_on_the_way(self) -> list[Held]:
         rows = [row for rows in self._on_the_way.values() for row in rows]
@@ -193,13 +222,17 @@ def _settle(rows: list[Held], named: set[str]) -> list[tuple[Held, bool]]:
 class _Queue:
     """One priority: rows in memory, then rows in the store."""
 
-    __slots__ = ("on_disk", "ready", "size", "tail")
+    __slots__ = ("on_disk", "passed_over", "read_before", "ready", "size", "tail")
 
     def __init__(self) -> None:
         self.ready: deque[Held] = deque()
         self.size = 0
         self.tail = 0
         self.on_disk = 0
+        self.passed_over = 0
+        """Rows up to `tail` that were left in the store."""
+        self.read_before = 0
+        """Rows up to this one may be here already."""
 
     @property
     def is_low(self) -> bool:
@@ -218,9 +251,9 @@ class _Queue:
         self.tail = row.seq
 
     def prepend(self, row: Held) -> None:
+        # It was read before, so the tail is behind it, or is on its way there again.
         self.ready.appendleft(row)
         self.size += row.size
-        self.tail = max(self.tail, row.seq)
 
     def popped(self) -> None:
         self.size -= self.ready.popleft().size
@@ -231,13 +264,29 @@ class _Queue:
                 self.ready.remove(row)
                 self.size -= row.size
                 return
-        self.on_disk = max(0, self.on_disk - 1)
+        if self.passed_over and seq <= self.tail:
+            self.passed_over -= 1
+        else:
+            self.on_disk = max(0, self.on_disk - 1)
+
+    def pass_over(self, seq: int) -> None:
+        if seq <= self.tail:
+            self.passed_over += 1
+        else:
+            self.on_disk += 1
 
     def let_go(self) -> None:
-        self.on_disk += len(self.ready)
+        self.on_disk += len(self.ready) + self.passed_over
+        self.passed_over = 0
         self.ready.clear()
         self.size = 0
         self.tail = 0
+        self.read_before = 0
+
+    def read_again(self) -> None:
+        before = max(self.tail, self.read_before)
+        self.let_go()
+        self.read_before = before
 
 
 LANES: Final = {

@@ -57,9 +57,13 @@ def size_of(header: bytes, body: bytes, wraps: Sized) -> int:
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Save one envelope and its rows; the header and body, the same in all of them, are stored once."""
+    """Save one envelope and its rows; the header and body, the same in all of them, are stored once.
+
+    `at` is for who looks into the store: nothing is decided by it.
+    """
 
     rows: tuple[Held, ...]
+    at: WallMs
 
 
 class Forget(msgspec.Struct, frozen=True):
@@ -136,6 +140,13 @@ class Backlog(NamedTuple):
     size: int
 
 
+class Given(NamedTuple):
+    """How many bytes of what one member or hub gave are held, by the sizes of its rows."""
+
+    source: str
+    size: int
+
+
 class HubMemory(Protocol):
     """What a hub may ask of what it saved; answers include the open turn's records and come at once."""
 
@@ -145,6 +156,10 @@ class HubMemory(Protocol):
 
     def backlog(self) -> Sequence[Backlog]:
         """Return what waits, by next place and priority."""
+        ...
+
+    def given(self) -> Sequence[Given]:
+        """Return what is held, by who gave it, in order of names."""
         ...
 
     def page(self, hop: Hop, prio: Priority, after: int, rows: int) -> Sequence[Held]:

@@ -3,11 +3,12 @@
 Rows are appended in order of arrival under an integer key; what must be found by an envelope's id has a
 narrow index on the first eight bytes of it (a digest, so hardly two share them) and is compared whole
 afterwards. A body that several rows share lies in a table of its own. Who gave an envelope is written in
-its row alone, and is overwritten when that goes. docs/architecture.md 6.
+its row, and in a total of bytes for each giver; both are overwritten when they go. docs/architecture.md 6.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from i247_hub.records import (
     DropExpired,
     Ended,
     Forget,
+    Given,
     HandedOn,
     Held,
     Hold,
@@ -49,6 +51,8 @@ class HubStore:
         self._used: int
         self._seq, self._used = mark or (0, 0)
         self._marked = (self._seq, self._used)
+        self._given: Counter[str] = Counter(dict(self._db.rows("SELECT source, size FROM given")))
+        self._given_anew: dict[str, None] = {}
         self._writers: dict[type, Callable[[Any], None]] = {
             Hold: self._hold,
             Forget: self._forget,
@@ -75,6 +79,9 @@ class HubStore:
         mark = (self._seq, self._used)
         if mark != self._marked:
             self._db.write("UPDATE mark SET seq = ?, used = ?", mark)
+        for source in self._given_anew:
+            self._save_given(source)
+        self._given_anew.clear()
         self._db.commit()
         self._marked = mark
 
@@ -110,6 +117,11 @@ class HubStore:
             Backlog(_hop(names[queue // QUEUES]), Priority(queue % QUEUES), rows, size)
             for queue, rows, size in self._db.rows(_BACKLOG)
         ]
+
+    def given(self) -> Sequence[Given]:
+        """Return what is held, by who gave it, in order of names."""
+        self._db.require_sound()
+        return [Given(source, size) for source, size in sorted(self._given.items()) if size]
 
     def page(self, hop: Hop, prio: Priority, after: int, rows: int) -> Sequence[Held]:
         """Return at most `rows` held rows with `seq` > `after`, in order."""
@@ -171,6 +183,8 @@ class HubStore:
             place = self._places.get(name) or self._new_place(name)
             room = 100 * len(row.wraps) if shared else row.size
             self._used += room
+            self._given[row.source] += row.size
+            self._given_anew[row.source] = None
             self._db.write(
                 _HOLD,
                 (
@@ -188,6 +202,7 @@ class HubStore:
                     _WRAPS_OUT(row.wraps) if row.wraps else None,
                     None if shared else row.header,
                     None if shared else row.body,
+                    record.at,
                 ),
             )
             self._seq = max(self._seq, row.seq)
@@ -196,8 +211,10 @@ class HubStore:
         gone = self._db.rows(_FORGET, (record.seq,))
         if not gone:
             return
-        shared, size, room, short = gone[0]
+        shared, size, room, short, source = gone[0]
         self._used -= room
+        self._given[source] -= size
+        self._given_anew[source] = None
         if shared is not None and not self._db.rows(_SHARERS, (short, shared)):
             self._db.write("DELETE FROM bodies WHERE n = ?", (shared,))
             self._used -= size - room
@@ -231,6 +248,13 @@ class HubStore:
         self._handed.drop(kept_since)
         self._ended.drop(kept_since)
         self._db.write("DELETE FROM owed WHERE exp <= ?", (record.minute,))
+
+    def _save_given(self, source: str) -> None:
+        if self._given[source]:
+            self._db.write("INSERT OR REPLACE INTO given VALUES (?, ?)", (source, self._given[source]))
+        else:
+            del self._given[source]
+            self._db.write("DELETE FROM given WHERE source = ?", (source,))
 
     def _new_place(self, name: str) -> int:
         place = len(self._places) + 1
@@ -311,11 +335,16 @@ LAYOUT: Final = Layout(
         CREATE TABLE cards (member TEXT PRIMARY KEY, card BLOB NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE directory (one INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
         """,
+        """
+        ALTER TABLE held ADD COLUMN at INTEGER NOT NULL DEFAULT 0;  -- when it was saved; 0 before this was noted
+        CREATE TABLE given (source TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        INSERT INTO given SELECT source, sum(size) FROM held GROUP BY source;
+        """,
     ),
 )
 
-_HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING shared, size, room, short"
+_HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING shared, size, room, short, source"
 _SHARERS: Final = "SELECT 1 FROM held WHERE short = ? AND shared = ? LIMIT 1"
 _BACKLOG: Final = "SELECT queue, count(*), sum(size) FROM held GROUP BY queue ORDER BY queue"
 _PAGE: Final = """

@@ -7,10 +7,13 @@ only neighbours merge. docs/protocol.md 9.2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from i247_protocol.frames import Ask, Frame, Pair, Parcel, Put, Taken, encode_frame
 from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, PAIR_RECIPIENTS_MAX, PAIRS_MAX
 from i247_protocol.machine import LinkId
+
+P = TypeVar("P", Pair, Taken)
 
 
 class Bundle:
@@ -30,11 +33,11 @@ class Bundle:
         return [(link, encode_frame(one.closed())) for link, queue in self._queues.items() for one in queue]
 
 
-def framefuls(taken: Iterable[Taken]) -> Iterator[tuple[Taken, ...]]:
-    """Yield what was taken in order, as much at a time as one frame of custody may name."""
-    batch: list[Taken] = []
+def framefuls(named: Iterable[P]) -> Iterator[tuple[P, ...]]:
+    """Yield what names envelopes and recipients in order, as much at a time as one frame may hold."""
+    batch: list[P] = []
     count = 0
-    for one in taken:
+    for one in named:
         if batch and (len(batch) == PAIRS_MAX or count + len(one.recipients) > PAIR_RECIPIENTS_MAX):
             yield tuple(batch)
             batch, count = [], 0

@@ -16,6 +16,7 @@ from i247_hub.records import (
     DropExpired,
     Ended,
     Forget,
+    Given,
     HandedOn,
     Held,
     Hold,
@@ -106,6 +107,13 @@ class PlainHubMemory:
             for (_, prio), rows in self._queues.items()
             if len(rows)
         ]
+
+    def given(self) -> Sequence[Given]:
+        """Return what is held, by who gave it; asked only at a start."""
+        totals: dict[str, int] = {}
+        for row, _ in self._rows.values():
+            totals[row.source] = totals.get(row.source, 0) + row.size
+        return [Given(*total) for total in sorted(totals.items())]
 
     def page(self, hop: Hop, prio: Priority, after: int, rows: int) -> Sequence[Held]:
         """Return at most `rows` held rows with `seq` > `after`, in order."""

@@ -8,6 +8,7 @@ import pytest
 from tests.attacks.forgery import HOUR_MS, Pen, check_house, entries_of, refused
 from tests.world import World
 
+from i247_hub.quotas import Quotas
 from i247_hub.records import Held
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
@@ -19,11 +20,13 @@ from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
 ROOM = 200_000
+WIDE = Quotas(member_percent=100, mailbox_percent=100, hub_percent=100)
+"""One member alone may fill the store."""
 
 
 def crowded(seed: int, room: int = ROOM) -> World:
     """Return a world with a small hub, and Brazil away."""
-    world = World(seed, store_bytes_max=room)
+    world = World(seed, store_bytes_max=room, quotas=WIDE)
     world.start_all()
     world.stop("BR")
     world.run(500)

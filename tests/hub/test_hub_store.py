@@ -14,6 +14,7 @@ from i247_hub.records import (
     Backlog,
     DropExpired,
     Forget,
+    Given,
     HandedOn,
     Held,
     Hold,
@@ -40,11 +41,12 @@ ENVELOPES = tuple(EnvelopeId(bytes([first]) * 8 + bytes([last]) * 24) for first 
 def held(seq: int, hop: Hop, envelope: EnvelopeId, to: tuple[MemberCode, ...], prio: Priority, size: int) -> Held:
     wraps = tuple((str(member), b"k" * 8, bytes(80)) for member in to) if len(to) > 1 else ()
     counts = size_of(envelope[-4:], bytes(size), wraps)
-    return Held(seq, hop, envelope, to, prio, Minutes(DAY), 1, "eu", envelope[-4:], bytes(size), wraps, counts)
+    source = ("eu", "FR")[seq % 2]
+    return Held(seq, hop, envelope, to, prio, Minutes(DAY), 1, source, envelope[-4:], bytes(size), wraps, counts)
 
 
 def one(seq: int, envelope: EnvelopeId = ENVELOPES[0], size: int = 10) -> Hold:
-    return Hold((held(seq, HOPS[0], envelope, (MEMBERS[0],), Priority.ROUTINE, size),))
+    return Hold((held(seq, HOPS[0], envelope, (MEMBERS[0],), Priority.ROUTINE, size),), WallMs(seq))
 
 
 class Model:
@@ -92,7 +94,7 @@ class AgainstTheModel(RuleBasedStateMachine):
     ) -> None:
         first = self.model.last + 1
         rows = tuple(held(first + k, hop, envelope, to, prio, size) for k, hop in enumerate(hops))
-        self.store.persist(Hold(rows))
+        self.store.persist(Hold(rows, WallMs(1)))
         for row in rows:
             self.model.rows[row.seq], self.model.bodies[row.seq] = row, first
             self.model.last = row.seq
@@ -189,6 +191,11 @@ class AgainstTheModel(RuleBasedStateMachine):
             totals[row.hop, row.prio] = (count + 1, size + row.size)
         expected = {Backlog(hop, prio, *total) for (hop, prio), total in totals.items()}
         assert set(self.store.backlog()) == expected
+        sources = sorted({row.source for row in self.model.rows.values()})
+        assert self.store.given() == [
+            Given(source, sum(row.size for row in self.model.rows.values() if row.source == source))
+            for source in sources
+        ]
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -204,7 +211,7 @@ TestAgainstTheModel.settings = settings(settings.default, stateful_step_count=30
 def test_a_body_is_stored_once_and_goes_with_its_last_row(tmp_path: Path) -> None:
     store = HubStore(str(tmp_path / "hub.db"))
     rows = tuple(held(seq, hop, ENVELOPES[0], MEMBERS[:2], Priority.BULK, 5_000) for seq, hop in enumerate(HOPS, 1))
-    store.persist(Hold(rows))
+    store.persist(Hold(rows, WallMs(1)))
     assert store.used_bytes() == 5_004 + 200 * len(HOPS)
     for row in rows[:-1]:
         store.persist(Forget(row.seq))
@@ -242,7 +249,7 @@ def test_who_gave_an_envelope_is_not_found_in_the_files_afterwards(tmp_path: Pat
     path = tmp_path / "hub.db"
     store = HubStore(str(path))
     row = held(1, HOPS[0], ENVELOPES[0], (MEMBERS[0],), Priority.ROUTINE, 100)
-    store.persist(Hold((row._replace(source="source-of-it"),)))
+    store.persist(Hold((row._replace(source="source-of-it"),), WallMs(1)))
     store.commit()
     store.persist(Forget(1))
     store.commit()
@@ -254,7 +261,7 @@ def test_one_hold_is_of_one_envelope() -> None:
     store = HubStore(":memory:")
     rows = (*one(1).rows, *one(2, ENVELOPES[1]).rows)
     with pytest.raises(CallerFault):
-        store.persist(Hold(rows))
+        store.persist(Hold(rows, WallMs(1)))
     store.close()
 
 

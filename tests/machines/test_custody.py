@@ -10,15 +10,16 @@ from tests.world import entropy
 
 from i247_hub.custody import EVERYBODY, Surroundings, Verdict, judge
 from i247_hub.neighbours import Ways
+from i247_hub.quotas import Giver, Quotas, Shares
 from i247_hub.records import Hop
 from i247_hub.room import Room
 from i247_keys.cardfile import CardFile
 from i247_keys.keyring import Keyring
 from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Parcel
+from i247_protocol.frames import Parcel, Role
 from i247_protocol.header import encode_header
 from i247_protocol.limits import HOPS_MAX, LIFETIME_MS_MAX, SKEW_MS, WRAP_BYTES
-from i247_protocol.names import MINUTE_MS, HubName, KeyId, MemberCode, Minutes, WallMs
+from i247_protocol.names import MINUTE_MS, HubName, KeyId, MemberCode, Minutes, MonoMs, Now, WallMs
 from i247_protocol.priority import Priority
 from i247_protocol.reasons import Reason
 
@@ -27,6 +28,7 @@ REPOSITORY = Repository(hubs=("lyon", "singapore"), homes=HOMES)
 REPOSITORY.publish(suspend=("DD",))
 WALL = WallMs(REPOSITORY.wall + 5_000)
 KEYRING = Keyring().renewed(WALL, entropy(1, "keyring"))
+WIDE = Quotas(member_percent=100, mailbox_percent=100)
 LIVE = KEYRING.keys[0].kid
 DEAD = KeyId(b"deadkey!")
 
@@ -36,7 +38,9 @@ def around(used: int = 0, reachable: tuple[str, ...] = ("singapore",), *, doubtf
     for code in ("AA", "BB"):
         cards.offer(KEYRING.card(MemberCode(code), 1, WALL, key(code)), REPOSITORY.trust.directory, WALL)
     ways = Ways(frozenset(map(HubName, reachable)), {})
-    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, Room(used, 100_000), ways, doubtful, WALL)
+    room, shares = Room(used, 100_000), Shares(WIDE, 100_000, [], [])
+    now = Now(MonoMs(0), WALL)
+    return Surroundings(HubName("lyon"), REPOSITORY.trust.directory, cards, room, shares, ways, doubtful, now)
 
 
 def soon(minutes: int = 10) -> Minutes:
@@ -55,7 +59,7 @@ def many(*codes: str, wraps: tuple[str, ...] | None = None, kid: bytes = LIVE) -
 
 def verdict(parcel: Parcel, surroundings: Surroundings | None = None) -> Verdict:
     seq = count(1)
-    return judge(parcel, "FR", surroundings or around(), lambda: next(seq))
+    return judge(parcel, Giver("FR", Role.MEMBER, WIDE, 100_000), surroundings or around(), lambda: next(seq))
 
 
 RETURNED: dict[str, tuple[Parcel, str, Reason]] = {
@@ -142,6 +146,6 @@ def test_some_of_many_may_be_returned() -> None:
 )
 def test_busy_says_nothing_else(prio: Priority, used: int, busy: Reason | None) -> None:
     found = verdict(one("AA", prio=prio), around(used))
-    assert found.busy is busy
+    assert (found.busy and found.busy.reason) is busy
     assert bool(found.rows) is (busy is None)
     assert found.targets == ("AA",)

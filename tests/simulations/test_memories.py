@@ -55,8 +55,12 @@ def hub_turns(luck: Random) -> Iterator[list[object]]:
                         body = digest("body", n)
                         size = hub.size_of(b"header", body, sealed)
                         parts = b"header", body, sealed, size
-                        rows.append(hub.Held(seq, hop, envelope(n), to, Priority(n % 4), exp, 1, "FR", *parts))
-                    turn.append(hub.Hold(tuple(rows)))
+                        rows.append(
+                            hub.Held(
+                                seq, hop, envelope(n), to, Priority(n % 4), exp, 1, luck.choice(("FR", "eu")), *parts
+                            )
+                        )
+                    turn.append(hub.Hold(tuple(rows), WallMs(seq)))
                 case 3:
                     turn.append(hub.Forget(luck.randint(1, seq + 1)))
                 case 4:
@@ -78,6 +82,7 @@ def hub_answers(store: HubStore | PlainHubMemory) -> object:
         store.last_seq(),
         store.used_bytes(),
         sorted(store.backlog(), key=repr),
+        list(store.given()),
         [list(store.page(hop, prio, after, 5)) for hop in HOPS for prio in Priority for after in (0, 7)],
         [list(store.held(envelope(n))) for n in range(24)],
         list(store.expired(Minutes(EXP + DAY), 1_000)),

@@ -26,6 +26,7 @@ EDGES = frozenset(
         "i247_hub.sockets",
         "i247_hub.status",
         "i247_hub.store",
+        "i247_hub.tracing",
         "i247_keys.ceremony_files",
         "i247_keys.cli",
         "i247_keys.key_folder",

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 
 from i247_edges.checkup import Finding, Grade
 from i247_edges.logs import start_logs
@@ -22,6 +21,7 @@ from i247_hub.config import CONFIG_FILE, find_config, first_config, parse_endpoi
 from i247_hub.daemon import run_hub
 from i247_hub.preparation import findings
 from i247_hub.status import Snapshot, ask
+from i247_hub.tracing import trace as traced
 from i247_keys import key_folder as files
 from i247_keys.keyfile import INTERACTIVE, LEAST, MODERATE, Cost, passphrase_from_file
 from i247_protocol.errors import CallerFault, PeerFault, WorldFault
@@ -201,9 +201,48 @@ def mailboxes(path: Path | None, as_json: bool) -> None:
     if as_json:
         emit({"mailboxes": found}, as_json)
     elif found:
-        table(("for", "express", "bulk", "connected"), [msgspec.structs.astuple(box) for box in found])
+        table(
+            ("for", "express", "bulk", "size", "of its room", "connected"),
+            [
+                (box.place, box.express, box.bulk, _size(box.bytes), f"{box.fill_percent} %", box.is_connected)
+                for box in found
+            ],
+        )
     else:
         click.echo("nothing waits")
+
+
+@main.command()
+@click.argument("envelope")
+@_config
+@json_option
+@_examples("i247-hub trace 5f0c6a2b9d1e4c77 --config /etc/i247/hub.toml")
+def trace(envelope: str, path: Path | None, as_json: bool) -> None:
+    """Tell what this hub knows of ENVELOPE, by the first 8 digits of its id or more. The daemon may run or not.
+
+    A sender's `i247-node trace` tells the id. Who gave the envelope is told to nobody.
+    """
+    steps = traced(read_config(find_config(path)).store, envelope)
+    if as_json:
+        emit({"steps": steps}, as_json)
+        return
+    click.echo(f"envelope {steps[0].envelope}")
+    table(
+        ("for", "what", "since", "next place", "priority", "reason", "proof kept", "expires"),
+        [
+            (
+                step.recipient,
+                step.what,
+                "-" if step.at is None else when(step.at),
+                step.place or "-",
+                step.priority or "-",
+                step.reason or "-",
+                step.has_proof,
+                when(step.expires),
+            )
+            for step in steps
+        ],
+    )
 
 
 # --- parts ---

@@ -21,6 +21,7 @@ import msgspec
 
 from i247_edges import config as file
 from i247_edges.logs import Form, Level
+from i247_hub.quotas import USUAL, Quotas
 from i247_keys.ceremony_files import parse_pin
 from i247_protocol.errors import CallerFault, PeerFault
 from i247_protocol.limits import STORE_BYTES_MAX
@@ -38,6 +39,7 @@ class HubConfig:
     listen: tuple[str, ...]
     state: Path
     store_bytes_max: int
+    quotas: Quotas
     identity: Path
     link: Path
     passphrase_file: Path | None
@@ -69,6 +71,7 @@ def read_config(path: Path) -> HubConfig:
         listen=tuple(_listens(settings.listen, doing)),
         state=settings.state,
         store_bytes_max=settings.store_mib_max * MIB,
+        quotas=_quotas(settings.quotas),
         identity=keys.identity,
         link=keys.link,
         passphrase_file=keys.passphrase_file,
@@ -104,6 +107,7 @@ def first_config(name: HubName, *, listen: Iterable[str], passphrase_file: str, 
         passphrase_file=_quoted(passphrase_file),
         pin=_quoted(pin),
         store_mib_max=STORE_BYTES_MAX // MIB,
+        usual=_Quotas(),
     )
 
 
@@ -132,6 +136,19 @@ class _Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pin: str
 
 
+Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
+class _Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    messages_per_s: Annotated[int, msgspec.Meta(ge=1)] = USUAL.messages_per_s
+    mib_per_s: Annotated[int, msgspec.Meta(ge=1)] = USUAL.bytes_per_s // MIB
+    recipients_per_s: Annotated[int, msgspec.Meta(ge=1)] = USUAL.recipients_per_s
+    member_percent: Percent = USUAL.member_percent
+    hub_percent: Percent = USUAL.hub_percent
+    mailbox_percent: Percent = USUAL.mailbox_percent
+    mailbox_rows: Annotated[int, msgspec.Meta(ge=1)] = USUAL.mailbox_rows
+
+
 class _Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level = Level.INFO
     format: Literal["text", "json"] = "text"
@@ -153,6 +170,7 @@ class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: _Keys
     directory: _Directory
     store_mib_max: Annotated[int, msgspec.Meta(ge=1)] = STORE_BYTES_MAX // MIB
+    quotas: _Quotas = msgspec.field(default_factory=_Quotas)
     log: _Log = msgspec.field(default_factory=_Log)
     status: _Status = msgspec.field(default_factory=_Status)
     metrics: _Metrics = msgspec.field(default_factory=_Metrics)
@@ -178,6 +196,18 @@ def _listens(texts: list[str], doing: str) -> Iterator[str]:
             hint = "write one as tcp://0.0.0.0:7247 or tcp://[::]:7247"
             raise CallerFault(f"{doing}: listen[{place}]: no address of this machine", hint) from None
         yield text
+
+
+def _quotas(told: _Quotas) -> Quotas:
+    return Quotas(
+        messages_per_s=told.messages_per_s,
+        bytes_per_s=told.mib_per_s * MIB,
+        recipients_per_s=told.recipients_per_s,
+        member_percent=told.member_percent,
+        hub_percent=told.hub_percent,
+        mailbox_percent=told.mailbox_percent,
+        mailbox_rows=told.mailbox_rows,
+    )
 
 
 def _pin(text: str, doing: str) -> bytes | None:
@@ -251,6 +281,19 @@ passphrase_file = {passphrase_file}
 network_file = "network.i247"
 # 64 hexadecimal digits, from the Secretariat by another channel than the file.
 pin = {pin}
+
+[quotas]
+# What one member may give this hub a second; urgent is counted apart, with as much again. Whoever is over it keeps what
+# it has and tries again a little later. Receipts do not count.
+# messages_per_s = {usual.messages_per_s}
+# mib_per_s = {usual.mib_per_s}
+# recipients_per_s = {usual.recipients_per_s}
+# How much of the store may be taken by what one member gave, by what another hub gave or waits for it, and by what
+# waits for one member; and how many messages may wait for one.
+# member_percent = {usual.member_percent}
+# hub_percent = {usual.hub_percent}
+# mailbox_percent = {usual.mailbox_percent}
+# mailbox_rows = {usual.mailbox_rows}
 
 [log]
 # Names members, hubs and reasons, never a message.

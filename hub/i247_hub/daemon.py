@@ -49,7 +49,13 @@ def run_hub(config: HubConfig, log: Log) -> None:
         trust = believe(config, store, read_clocks().wall)
         require_listed(config, secrets.publics, trust.directory)
         machine = HubMachine(
-            config.name, secrets.identity, trust, store, os.urandom, store_bytes_max=config.store_bytes_max
+            config.name,
+            secrets.identity,
+            trust,
+            store,
+            os.urandom,
+            store_bytes_max=config.store_bytes_max,
+            quotas=config.quotas,
         )
         sockets = stack.enter_context(closing(HubSockets(secrets.link, config.listen)))
         hub = Hub(config, machine, store, sockets, secrets.publics, log)
@@ -227,6 +233,7 @@ class Hub:
             store_bytes=self._store.used_bytes(),
             store_bytes_max=self._config.store_bytes_max,
             mailboxes=tuple(self._mailboxes()),
+            over_quota=tuple(self._machine.shares.over(now.mono)),
             counters=_summed(self._machine.counters.snapshot(), self._sockets.counters.snapshot()),
         )
 
@@ -234,7 +241,8 @@ class Hub:
         waiting = {(place, lane): (rows, connected) for place, lane, rows, connected in self._machine.waiting()}
         for place in sorted({place for place, _ in waiting}):
             express, bulk = (waiting.get((place, lane), (0, False)) for lane in (Lane.EXPRESS, Lane.BULK))
-            yield Mailbox(place, express[0], bulk[0], express[1] or bulk[1])
+            size, percent = self._machine.shares.waiting_for(place)
+            yield Mailbox(place, express[0], bulk[0], size, percent, express[1] or bulk[1])
 
 
 def _windows(config: HubConfig, hub: Hub) -> Iterator[Window]:

@@ -86,6 +86,18 @@ def _families(one: Snapshot) -> Iterator[tuple[str, str, str, Iterable[Sample]]]
         ],
     )
     yield (
+        "i247_hub_waiting_bytes",
+        "gauge",
+        "Bytes that wait for a member or hub.",
+        [({"place": box.place}, box.bytes) for box in one.mailboxes],
+    )
+    yield (
+        "i247_hub_over_quota",
+        "gauge",
+        "1 for each member or hub that was over its quota in the last minute.",
+        [({"giver": name}, 1) for name in one.over_quota],
+    )
+    yield (
         "i247_hub_counted_total",
         "counter",
         "What happened since the start, by name.",

@@ -12,11 +12,14 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Final
 
 from i247_edges.checkup import Degraded, Finding, Grade, answered
 from i247_edges.clock import read_clocks
-from i247_hub.config import ANY, HubConfig, parse_endpoint
+from i247_hub.config import ANY, MIB, HubConfig, parse_endpoint
+from i247_hub.quotas import PARCEL_BYTES_MAX
 from i247_hub.records import KeepDirectory
+from i247_hub.room import THRESHOLDS
 from i247_hub.status import ask
 from i247_hub.store import HubStore
 from i247_keys.grounds import (
@@ -32,6 +35,7 @@ from i247_keys.roster import Directory
 from i247_keys.trust import Trust
 from i247_protocol.errors import CallerFault, WorldFault
 from i247_protocol.names import WallMs
+from i247_protocol.priority import Priority
 
 
 def open_store(config: HubConfig) -> HubStore:
@@ -77,6 +81,7 @@ def findings(config: HubConfig) -> Iterator[Finding]:
     if directory.grade is not Grade.WRONG:
         yield answered("directory", lambda: examine_age(config, _known(config), wall))
         yield answered("roster", lambda: _examine_roster(config))
+    yield answered("quotas", lambda: _examine_quotas(config))
     if is_running(config):
         yield Finding("daemon", Grade.OK, "it runs, and has store and addresses in use")
         return
@@ -97,6 +102,28 @@ def _examine_roster(config: HubConfig) -> str:
     directory = _known(config).directory
     require_listed(config, claimed(config), directory)
     return f"roster {directory.version} lists {config.name} with these keys"
+
+
+def _examine_quotas(config: HubConfig) -> str:
+    quotas, store = config.quotas, config.store_bytes_max
+    for name in ("member_percent", "hub_percent", "mailbox_percent"):
+        if getattr(quotas, name) >= BULK_SHUT_PERCENT:
+            raise Degraded(
+                f"by {name} one alone may fill the store so far that no bulk is taken from anybody",
+                f"set quotas.{name} below {BULK_SHUT_PERCENT} in {config.path}",
+            )
+        if store * getattr(quotas, name) // 100 * BULK_SHUT_PERCENT // 100 <= PARCEL_BYTES_MAX:
+            raise Degraded(
+                f"by {name} the largest messages would never be taken",
+                f"set store_mib_max or quotas.{name} higher in {config.path}",
+            )
+    return (
+        f"one member may give {quotas.messages_per_s} messages, {quotas.bytes_per_s // MIB} MiB and "
+        f"{quotas.recipients_per_s} recipients a second, and as much urgent; "
+        f"{store * quotas.member_percent // 100 // MIB} MiB of what it gave may wait; "
+        f"{store * quotas.hub_percent // 100 // MIB} MiB from or for one hub; "
+        f"{store * quotas.mailbox_percent // 100 // MIB} MiB and {quotas.mailbox_rows} messages for one member"
+    )
 
 
 def _examine_store(config: HubConfig) -> str:
@@ -143,3 +170,6 @@ def _known(config: HubConfig) -> Trust:
         if saved is not None:
             return trust_saved(config, saved, wall)
     return followed(config, data, wall)
+
+
+BULK_SHUT_PERCENT: Final = THRESHOLDS[Priority.BULK]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from i247_hub.admission import Caller
-from i247_hub.records import Backlog, Given, Held, Hop
+from i247_hub.records import Backlog, Given, Held, Hop, hop_named
 from i247_hub.room import Room
 from i247_protocol.frames import Role
 from i247_protocol.limits import (
@@ -107,10 +107,10 @@ class Shares:
         until = min(self._full.get((member, prio), now) for member in members)
         return until if until > now else None
 
-    def waiting_bytes(self, hop: Hop) -> int:
-        """Return the bytes that wait for a place."""
-        box = self._boxes.get(hop)
-        return 0 if box is None else box.bytes.used
+    def waiting_for(self, place: str) -> tuple[int, int]:
+        """Return the bytes that wait for a place, and how many percent of its room are taken."""
+        box = self._boxes.get(hop_named(place))
+        return (0, 0) if box is None else (box.bytes.used, box.percent)
 
     def over(self, now: MonoMs) -> Iterator[str]:
         """Yield the names of those that were refused for their quota lately."""
@@ -119,8 +119,7 @@ class Shares:
     def _of(self, name: str) -> Giver:
         giver = self._givers.get(name)
         if giver is None:
-            # Members are capital letters, hubs begin with a small one.
-            role = Role.MEMBER if name.isupper() else Role.HUB
+            role = Role.HUB if hop_named(name).member is None else Role.MEMBER
             giver = self._givers[name] = Giver(name, role, self._quotas, self._store_bytes_max)
         return giver
 
@@ -130,7 +129,8 @@ class Shares:
             quotas, is_member = self._quotas, hop.member is not None
             percent = quotas.mailbox_percent if is_member else quotas.hub_percent
             box = self._boxes[hop] = _Box(
-                Room(0, self._store_bytes_max * percent // 100), Room(0, quotas.mailbox_rows) if is_member else None
+                Room(0, max(1, self._store_bytes_max * percent // 100)),
+                Room(0, quotas.mailbox_rows) if is_member else None,
             )
         return box
 
@@ -243,6 +243,10 @@ class _Box:
     def __init__(self, size: Room, rows: Room | None) -> None:
         self.bytes = size
         self._rows = rows
+
+    @property
+    def percent(self) -> int:
+        return max(self.bytes.percent, 0 if self._rows is None else self._rows.percent)
 
     def is_full(self, prio: Priority, size: int) -> bool:
         return self.bytes.lacks(prio, size) is not None or (

@@ -29,6 +29,11 @@ class Hop(NamedTuple):
         return str(self.member or self.hub)
 
 
+def hop_named(text: str) -> Hop:
+    """Return the place with a name: members are capital letters, hubs begin with a small one."""
+    return Hop(MemberCode(text), None) if text.isupper() else Hop(None, HubName(text))
+
+
 class Held(NamedTuple):
     """One row of custody: an envelope on its way to one next place.
 

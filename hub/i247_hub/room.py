@@ -31,6 +31,11 @@ class Room:
         full = percent >= FULL or self._shut.get(prio, False)
         return Reason.STORE_FULL if full else None
 
+    @property
+    def percent(self) -> int:
+        """How much of it is used."""
+        return 100 * self.used // self._bytes_max
+
     def taken(self, size: int) -> None:
         """Count bytes that were held."""
         self.used += size

@@ -23,11 +23,16 @@ from i247_protocol.errors import CallerFault, WorldFault
 
 
 class Mailbox(msgspec.Struct, frozen=True):
-    """How many rows wait for one member or hub on each lane, and whether it is connected there."""
+    """How many rows wait for one member or hub on each lane, their bytes, and whether it is connected there.
+
+    `fill_percent` is of the room that one place may take.
+    """
 
     place: str
     express: int
     bulk: int
+    bytes: int
+    fill_percent: int
     is_connected: bool
 
 
@@ -51,6 +56,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     store_bytes: int
     store_bytes_max: int
     mailboxes: tuple[Mailbox, ...]
+    over_quota: tuple[str, ...]
     counters: dict[str, int]
 
     @property
@@ -65,6 +71,11 @@ class Snapshot(msgspec.Struct, frozen=True):
             found.append(f"{len(self.hubs_connected)} of {self.hubs_known} other hubs are connected")
         if 100 * self.store_bytes >= FULL_PERCENT * self.store_bytes_max:
             found.append("the store is nearly full: bulk is refused; see `i247-hub mailboxes`")
+        full = [box.place for box in self.mailboxes if box.fill_percent >= FULL_PERCENT]
+        if full:
+            found.append(f"mailboxes are nearly full, and their bulk is refused: {' '.join(full)}")
+        if self.over_quota:
+            found.append(f"over their quota, and kept waiting: {' '.join(self.over_quota)}")
         return found
 
 

@@ -30,11 +30,12 @@ from i247_hub.records import (
     KeepDirectory,
     Owe,
     Settle,
+    hop_named,
 )
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
 from i247_protocol.limits import PROOFS_KEPT_MS
-from i247_protocol.names import MINUTE_MS, EnvelopeId, HubName, MemberCode, Minutes
+from i247_protocol.names import MINUTE_MS, EnvelopeId, MemberCode, Minutes
 from i247_protocol.priority import Priority
 
 
@@ -114,7 +115,7 @@ class HubStore:
         """Return what waits, by next place and priority."""
         names = {n: name for name, n in self._places.items()}
         return [
-            Backlog(_hop(names[queue // QUEUES]), Priority(queue % QUEUES), rows, size)
+            Backlog(hop_named(names[queue // QUEUES]), Priority(queue % QUEUES), rows, size)
             for queue, rows, size in self._db.rows(_BACKLOG)
         ]
 
@@ -267,15 +268,10 @@ def _short(envelope: bytes) -> int:
     return int.from_bytes(envelope[:8], "big", signed=True)
 
 
-def _hop(name: str) -> Hop:
-    # Members are capital letters, hubs begin with a small one.
-    return Hop(MemberCode(name), None) if name.isupper() else Hop(None, HubName(name))
-
-
 def _bare(row: Row) -> Held:
     seq, name, queue, envelope, to, exp, hops, source, wraps, size = row
     prio = Priority(queue % QUEUES)
-    return Held(seq, _hop(name), envelope, _members(to), prio, exp, hops, source, b"", b"", _wraps(wraps), size)
+    return Held(seq, hop_named(name), envelope, _members(to), prio, exp, hops, source, b"", b"", _wraps(wraps), size)
 
 
 def _members(text: str) -> tuple[MemberCode, ...]:

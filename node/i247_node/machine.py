@@ -275,7 +275,7 @@ class NodeMachine:
                     link.session.allow(frame)
                 yield from self._outbox.push(now, link.lane)
             case Busy():
-                self._outbox.busy(link.lane, frame.pairs, frame.retry_after, now)
+                self._outbox.busy(frame.pairs, frame.reason, frame.retry_after, now)
                 self.counters.add("busy-heard")
             case Returned():
                 yield from self._returned(link, frame, now)
@@ -334,9 +334,8 @@ class NodeMachine:
             proofs = Proofs(frame, link.hub, self._desk.directory, now.wall)
         except PeerFault as fault:
             self._refuse(fault.reason)
-            self._outbox.busy(
-                link.lane, [Pair(one.envelope, one.recipients) for one in frame.taken], BUSY_RETRY_MS, now
-            )
+            put = [Pair(one.envelope, one.recipients) for one in frame.taken]
+            self._outbox.busy(put, fault.reason.value, BUSY_RETRY_MS, now)
             return
         own = [one for one in frame.taken if one.hops == 0]
         if len(own) < len(frame.taken):
@@ -370,7 +369,7 @@ class NodeMachine:
         if not doubtful:  # or a wrong clock would end what has not expired, and drop keys and marks before their time
             yield from self._desk.time_passed(now)
             yield from self._outbox.expire(now)
-        self._outbox.look_for_keys(now)
+        self._outbox.look_for_waiting(now)
         if self._ticks % DOUBT_TICKS == 0 and doubtful:
             # Offsets are read in greetings alone, so a clock that was set right, here or there, would stay doubtful.
             for link in self._links:

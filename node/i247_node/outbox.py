@@ -36,6 +36,7 @@ from i247_protocol.frames import Ask, Bounce, Fate, Known, Pair, Parcel, Put, Ta
 from i247_protocol.header import parse_header
 from i247_protocol.limits import (
     ASK_PAIRS_MAX,
+    BUSY_RETRY_MS_MAX,
     EXPIRED_ROWS_IN_TURN_MAX,
     OUTBOX_READY_MAX,
     OUTBOX_SEALED_BYTES_MAX,
@@ -96,7 +97,9 @@ class Outbox:
         self._on_the_way: dict[EnvelopeId, tuple[Job, LinkId]] = {}
         self._active: set[tuple[int, MemberCode]] = set()
         self._sealed_bytes = 0
-        self._paused = dict.fromkeys(Lane, 0)
+        self._paused = dict.fromkeys(Priority, 0)
+        # Whose mailboxes are full, at which priority, and until when nothing is sealed to them.
+        self._held_back: dict[tuple[MemberCode, Priority], MonoMs] = {}
         self._without_card: set[MemberCode] = set()
         # Keys that a hub has called dead. It may have lied, so they are tried again later.
         self._dead: dict[MemberCode, tuple[bytes, MonoMs]] = {}
@@ -137,10 +140,10 @@ class Outbox:
 
     def push(self, now: Now, lane: Lane) -> Iterator[Effect]:
         """Put what is ready on a lane, as far as links and credit reach."""
-        if now.mono < self._paused[lane] or not any(self._links.open_on(lane)):
+        if not any(self._links.open_on(lane)):
             return
         for prio in Priority:
-            if lane_of(prio) is lane:
+            if lane_of(prio) is lane and now.mono >= self._paused[prio]:
                 yield from self._push_one(prio, now)
 
     def _push_one(self, prio: Priority, now: Now) -> Iterator[Effect]:
@@ -208,6 +211,8 @@ class Outbox:
         """Seal to the members whose keycard is held; the others wait for theirs. No other key is ever used."""
         keys: list[tuple[MemberCode, EpochKey]] = []
         for member in members:
+            if (member, message.prio) in self._held_back:
+                continue
             key = self._key_of(member, now)
             if key is None:
                 self._without_card.add(member)
@@ -296,13 +301,32 @@ class Outbox:
         if message is not None:
             yield Persist(KeepSigned(n, message.exp, Signed.RETURN, encode_word(word)))
 
-    def busy(self, lane: Lane, pairs: Iterable[Pair], retry_after_ms: int, now: Now) -> None:
-        """Put back what a hub had no room for, and leave the lane alone for as long as it says."""
-        self._paused[lane] = now.mono + min(max(retry_after_ms, TICK_MS), RETRY_MS_MAX)
+    def busy(self, pairs: Iterable[Pair], reason: str, retry_after_ms: int, now: Now) -> None:
+        """Put back what a hub had no room for; leave its priority alone, or full mailboxes, for as long as it says."""
+        until = MonoMs(now.mono + min(max(retry_after_ms, TICK_MS), BUSY_RETRY_MS_MAX))
+        self._counters.add(f"busy.{reason if reason in KNOWN else OTHER}")
+        if reason == Reason.MAILBOX_FULL.value:
+            self._hold_back(pairs, until)
+            return
+        jobs: dict[Priority, list[Job]] = {}
         for pair in pairs:
             found = self._on_the_way.pop(EnvelopeId(pair.envelope), None)
             if found is not None:
-                self._ready[found[0].message.prio].appendleft(found[0])
+                jobs.setdefault(found[0].message.prio, []).append(found[0])
+        for prio, back in jobs.items():
+            self._paused[prio] = until
+            # In order again, whatever the frames were in which they came back.
+            self._ready[prio] = deque(sorted([*back, *self._ready[prio]], key=lambda job: job.message.n))
+
+    def _hold_back(self, pairs: Iterable[Pair], until: MonoMs) -> None:
+        """Leave in the store what is for full mailboxes, so that it stands in nobody's way."""
+        for pair in pairs:
+            for job, members in self._off_the_way(EnvelopeId(pair.envelope), pair.recipients):
+                if not job.is_saved:  # a receipt, which is given again when it is asked for
+                    self._counters.add(f"dropped.{Reason.MAILBOX_FULL.value}", len(members))
+                    continue
+                for member in members:
+                    self._held_back[member, job.message.prio] = until
 
     def lost(self, link: LinkId) -> None:
         """Queue again, at the head and in order, what was on the way on a link without custody."""
@@ -336,10 +360,13 @@ class Outbox:
         for lane in Lane:
             yield from self.push(now, lane)
 
-    def look_for_keys(self, now: Now) -> None:
-        """Let go on what waited for a key that a held card lists: its time has come, or this clock was set right."""
+    def look_for_waiting(self, now: Now) -> None:
+        """Let go on what waited for a key that a held card now lists, or for room in a mailbox."""
+        over = [place for place, until in self._held_back.items() if until <= now.mono]
+        for place in over:
+            del self._held_back[place]
         ready = [member for member in self._without_card if self._key_of(member, now) is not None]
-        if ready:
+        if ready or over:
             self._without_card.difference_update(ready)
             self._look_again()
 
@@ -460,4 +487,6 @@ def _kid(parcel: Parcel, member: MemberCode) -> bytes:
 
 
 ENDED: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.EXPIRED})
+KNOWN: Final = frozenset(reason.value for reason in Reason)
+OTHER: Final = "other"
 SEAL_AGAIN: Final = frozenset({Reason.DEAD_KEY, Reason.NO_KEYCARD})

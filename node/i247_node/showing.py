@@ -235,9 +235,17 @@ def _steps_on_the_way(known: Trace) -> Iterator[StepShown]:
     """Show who signed for a message, and what hubs said of its return; by their clocks."""
     proofs, words = _signed(known.signed)
     for proof in proofs:
-        yield StepShown(at=proof.voucher.at, what="custody", peer=proof.recipient, detail=f"signed by {proof.by}")
+        yield StepShown(at=proof.voucher.at, what="custody", peer=proof.recipient, detail=_signed_by(proof))
     for word in words:
-        yield StepShown(at=word.at, what="returned", peer=word.recipient, detail=f"{word.reason}, signed by {word.hub}")
+        yield StepShown(at=word.at, what="returned", peer=word.recipient, detail=_word_of(word))
+
+
+def _signed_by(proof: Proof) -> str:
+    return f"signed by {proof.by}, envelope {proof.envelope.hex()}"
+
+
+def _word_of(word: Bounce) -> str:
+    return f"{word.reason}, signed by {word.hub}, envelope {word.envelope.hex()}"
 
 
 def _received(entry: Entry) -> StepShown:

@@ -15,7 +15,7 @@ from tests.hub.network import HubFolder, Network, findings_of, i247_hub
 from i247_edges.clock import read_clocks
 from i247_hub.config import read_config
 from i247_hub.preparation import believe, open_store
-from i247_hub.status import Snapshot, answer_to, hint_for
+from i247_hub.status import Mailbox, Snapshot, answer_to, hint_for
 from i247_keys import ceremony_files as files
 from i247_keys.log import parse_network_file
 from i247_keys.request import parse_hub_request
@@ -337,10 +337,12 @@ def test_troubles_are_told() -> None:
         store_bytes=79,
         store_bytes_max=100,
         mailboxes=(),
+        over_quota=(),
         counters={},
     )
     assert well.troubles == []
-    changes = {"is_listed": False, "health": "hold", "hubs_known": 2, "store_bytes": 80}
+    changes = {"is_listed": False, "health": "hold", "hubs_known": 2, "store_bytes": 80, "over_quota": ("FR",)}
+    changes |= {"mailboxes": (Mailbox("BR", 0, 7, 9_000, 80, is_connected=False),)}
     for n in range(len(changes)):
         sick = msgspec.structs.replace(well, **dict(list(changes.items())[: n + 1]))
         assert len(sick.troubles) == n + 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from i247_hub.config import HubConfig, first_config, parse_endpoint, read_config
+from i247_hub.quotas import Quotas
 from i247_protocol.errors import CallerFault
 from i247_protocol.limits import STORE_BYTES_MAX
 from i247_protocol.names import HubName
@@ -53,7 +54,15 @@ def test_all_that_the_first_config_leaves_out_may_be_put_in(tmp_path: Path) -> N
     assert config.passphrase_credential == "hub-passphrase"
     assert config.log_file == tmp_path / "hub.log"
     assert config.metrics == ("127.0.0.1", 9247)
+    assert config.quotas == Quotas(), "the values shown are the usual ones"
     assert config.status_socket == tmp_path / "state" / "hub.sock"
+
+
+def test_quotas_are_taken_as_written(tmp_path: Path) -> None:
+    assert read(tmp_path, SMALLEST).quotas == Quotas()
+    written = "[quotas]\nmessages_per_s = 7\nmib_per_s = 2\nrecipients_per_s = 9\nmember_percent = 3\n"
+    written += "hub_percent = 40\nmailbox_percent = 20\nmailbox_rows = 500\n"
+    assert read(tmp_path, SMALLEST + written).quotas == Quotas(7, 2 << 20, 9, 3, 40, 20, 500)
 
 
 def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
@@ -74,6 +83,9 @@ def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
         ('name = "lyon"', 'name = "lyon"\nnmae = "lyon"', "line 2: nmae: unknown key"),
         ("[keys]", '[keys]\npasphrase_file = "x"', "line 8: keys.pasphrase_file: unknown key"),
         ("[keys]", '[logs]\nform = "json"\n[keys]', "line 7: logs: unknown key"),
+        ("[keys]", "[quotas]\nmessages = 7\n[keys]", "line 8: quotas.messages: unknown key"),
+        ("[keys]", "[quotas]\nmember_percent = 101\n[keys]", "line 8: quotas.member_percent: expected"),
+        ("[keys]", "[quotas]\nmessages_per_s = 0\n[keys]", "line 8: quotas.messages_per_s: expected"),
         ("[keys]", '[log]\nformat = "xml"\n[keys]', "line 8: log.format: none of the words"),
         ("[keys]", '[keys]\npassphrase_credential = "x"', "reading hub.toml: keys"),
         ('passphrase_file = "passphrase"', "", "reading hub.toml: keys"),

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from tests.hub.network import Daemon, HubFolder, Member, Network, findings_of, free_port
 
+from i247_edges.sqlite import open_reading
 from i247_hub.config import read_config
 from i247_hub.status import QUESTION
+from i247_hub.store import LAYOUT
 from i247_keys import ceremony_files as files
 from i247_keys.vouching import root_of, vouch
 from i247_protocol.digests import envelope_id
@@ -247,9 +249,32 @@ def test_its_state_is_told(busy: Place) -> None:
 
 
 def test_its_mailboxes_are_told_and_nothing_of_what_is_in_them(busy: Place) -> None:
-    assert busy.hub.ask("mailboxes").stdout.splitlines()[1].split() == ["BB", "0", "1", "no"]
+    line = busy.hub.ask("mailboxes").stdout.splitlines()[1].split()
+    assert (line[:3], line[-3:]) == (["BB", "0", "1"], ["0", "%", "no"])
     found = json.loads(busy.hub.ask("mailboxes", "--json").stdout)
-    assert found == {"mailboxes": [{"place": "BB", "express": 0, "bulk": 1, "is_connected": False}]}
+    (box,) = found["mailboxes"]
+    assert 0 < box.pop("bytes") < 2_000
+    assert box == {"place": "BB", "express": 0, "bulk": 1, "fill_percent": 0, "is_connected": False}
+
+
+def test_an_envelope_is_traced_beside_it_without_its_giver(busy: Place) -> None:
+    (envelope,) = held_in(busy.hub)
+    told = busy.hub.ask("trace", envelope[:8])
+    assert told.exit_code == 0, told.output
+    assert told.stdout.splitlines()[0] == f"envelope {envelope}"
+    assert "AA" not in told.stdout
+    (step,) = json.loads(busy.hub.ask("trace", envelope, "--json").stdout)["steps"]
+    assert (step["recipient"], step["what"], step["place"]) == ("BB", "held", "BB")
+    assert time.time() * 1_000 - step["at"] < 3_600_000
+    for words, hint in ((("trace", "00" * 16), "nothing is known"), (("trace", "abc"), "8 hexadecimal digits")):
+        failed = busy.hub.ask(*words)
+        assert failed.exit_code == 1
+        assert hint in failed.stderr
+
+
+def held_in(hub: HubFolder) -> list[str]:
+    with open_reading(str(hub.folder / "state" / "hub.db"), LAYOUT) as reading:
+        return [envelope.hex() for (envelope,) in reading.rows("SELECT envelope FROM held")]
 
 
 def test_check_knows_that_it_runs(busy: Place) -> None:

@@ -151,6 +151,37 @@ def test_a_row_for_many_is_done_when_all_have_it() -> None:
     assert mailbox.rows == 0
 
 
+def test_what_is_passed_over_is_out_of_memory_and_looked_at_again_in_its_time() -> None:
+    mailbox = Mailbox(HOP, Lane.EXPRESS)
+    for seq in (1, 2, 3):
+        mailbox.add(row(seq), connected=True)
+    assert taken(mailbox, session()) == [1, 2, 3]
+    mailbox.pass_over(row(2), MonoMs(500))
+    mailbox.pass_over(row(1), MonoMs(900))
+    assert (mailbox.rows, mailbox.rows_on_disk) == (3, 2)
+    assert mailbox.wanted_page() is None
+    assert not mailbox.resumes(MonoMs(499))
+    assert mailbox.resumes(MonoMs(500))
+    assert mailbox.wanted_page() == (Priority.URGENT, 0)
+    mailbox.page_in(Priority.URGENT, [row(1), row(2), row(3)], MAILBOX_PAGE_ROWS)
+    assert taken(mailbox, session()) == [1, 2], "3 is on the way already"
+    assert not mailbox.resumes(MonoMs(2_000))
+
+
+def test_a_look_that_was_cut_short_goes_on_before_another_begins() -> None:
+    mailbox = Mailbox(HOP, Lane.EXPRESS)
+    mailbox.add(row(1), connected=True)
+    mailbox.add(row(2), connected=False)
+    assert taken(mailbox, session()) == [1]
+    mailbox.pass_over(row(1), MonoMs(500))
+    mailbox.is_cut_short = True
+    assert mailbox.resumes(MonoMs(900))
+    assert mailbox.wanted_page() == (Priority.URGENT, 1), "2 comes before 1 is looked at again"
+    mailbox.page_in(Priority.URGENT, [row(2)], MAILBOX_PAGE_ROWS)
+    assert mailbox.resumes(MonoMs(901))
+    assert mailbox.wanted_page() == (Priority.URGENT, 0)
+
+
 class MailboxAgainstAList(RuleBasedStateMachine):
     """A store and a mailbox as a hub drives them; the model is the list of rows that nobody has settled."""
 
@@ -162,6 +193,7 @@ class MailboxAgainstAList(RuleBasedStateMachine):
         self.connected = False
         self.session = session()
         self.on_the_way: list[int] = []
+        self.now = 1
 
     @rule(many=st.integers(1, 700), prio=st.sampled_from([Priority.CONTROL, Priority.URGENT]))
     def add(self, many: int, prio: Priority) -> None:
@@ -219,6 +251,19 @@ class MailboxAgainstAList(RuleBasedStateMachine):
         seq = data.draw(st.sampled_from(self.on_the_way))
         self.on_the_way.remove(seq)
         self.mailbox.put_back(row(seq).envelope)
+
+    @precondition(lambda self: self.on_the_way)
+    @rule(data=st.data(), many=st.integers(1, 300))
+    def pass_over(self, data: st.DataObject, many: int) -> None:
+        first = data.draw(st.integers(0, len(self.on_the_way) - 1))
+        for seq in self.on_the_way[first : first + many]:
+            self.mailbox.pass_over(self.store[seq], MonoMs(self.now + 10))
+        del self.on_the_way[first : first + many]
+
+    @rule(ms=st.integers(1, 20))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms
+        self.mailbox.resumes(MonoMs(self.now))
 
     @precondition(lambda self: self.store)
     @rule(data=st.data())

@@ -41,11 +41,11 @@ def store(tmp_path: Path) -> Iterator[HubStore]:
 
 def test_its_life_is_told_as_it_goes(store: HubStore, tmp_path: Path) -> None:
     path, expires = tmp_path / "hub.db", EXP * MINUTE_MS
-    held = {"envelope": OTHER.hex(), "what": "held", "at": 1_000, "expires": expires, "priority": "urgent"}
+    held = Step(OTHER.hex(), "BR", "held", 1_000, expires, place="BR", priority="urgent")
     assert trace(path, OTHER.hex()) == [
-        Step(**held, recipient="BR", place="BR"),
-        Step(**held, recipient="SG", place="singapore"),
-        Step(**held, recipient="ZW", place="singapore"),
+        held,
+        msgspec.structs.replace(held, recipient="SG", place="singapore"),
+        msgspec.structs.replace(held, recipient="ZW", place="singapore"),
     ]
     store.persist(Forget(1))
     store.persist(HandedOn(OTHER, BR, "BR", WallMs(3_000), EXP, b"proof"))
@@ -54,11 +54,10 @@ def test_its_life_is_told_as_it_goes(store: HubStore, tmp_path: Path) -> None:
     store.persist(Ended(OTHER, ZW, "dead-key", WallMs(5_000), EXP))
     assert [step.what for step in trace(path, OTHER.hex())] == ["held"] * 3, "what is not committed has not happened"
     store.commit()
-    over = {"envelope": OTHER.hex(), "expires": expires}
     assert trace(path, OTHER.hex()) == [
-        Step(**over, recipient="BR", what="handed-on", at=3_000, place="BR", has_proof=True),
-        Step(**over, recipient="SG", what="handed-on", at=4_000, place="singapore", has_proof=True),
-        Step(**over, recipient="ZW", what="ended", at=5_000, reason="dead-key"),
+        Step(OTHER.hex(), "BR", "handed-on", 3_000, expires, place="BR", has_proof=True),
+        Step(OTHER.hex(), "SG", "handed-on", 4_000, expires, place="singapore", has_proof=True),
+        Step(OTHER.hex(), "ZW", "ended", 5_000, expires, reason="dead-key"),
     ]
 
 

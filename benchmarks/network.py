@@ -63,7 +63,7 @@ class World:
                 passphrase_file=WORDS_FILE,
                 pin=self.trust.pin.hex(),
             )
-            self._lay(name, "hub.toml", text)
+            self._lay(name, "hub.toml", text.replace("[quotas]\n", NO_QUOTAS))
         for code in (code for code in RUNNING if code in members):
             text = node_config.first_config(MemberCode(code), passphrase_file=WORDS_FILE, pin=self.trust.pin.hex())
             self._lay(code, "node.toml", self._with_register(code, text) if code == ANSWERER else text)
@@ -193,3 +193,10 @@ DOCUMENTS: Final = """\
 record,owner,status,action,country,number,type
 SG-1,SG,stolen,Seize the document and call NCB Singapore,UTO,L898902C3,P
 """
+NO_QUOTAS: Final = """\
+[quotas]
+messages_per_s = 1_000_000
+mib_per_s = 10_000
+recipients_per_s = 10_000_000
+"""
+"""One member gives all that a hub can carry."""

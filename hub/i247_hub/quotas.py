@@ -198,14 +198,16 @@ class Pace:
         """Take all three and return 0; or take nothing and return the ms after which they can first be taken."""
         if now < self._shut_until:
             return self._shut_until - now
-        costs = tuple(zip(self._buckets, (messages, size, recipients), strict=True))
-        lacking = [(bucket, cost) for bucket, cost in costs if bucket.wait_ms(cost, now)]
-        if lacking:
+        one, two, three = self._buckets
+        if one.wait_ms(messages, now) or two.wait_ms(size, now) or three.wait_ms(recipients, now):
+            costs = zip(self._buckets, (messages, size, recipients), strict=True)
+            lacking = [(bucket, cost) for bucket, cost in costs if bucket.wait_ms(cost, now)]
             wait = max(bucket.wait_ms(max(cost, bucket.burst // 2), now) for bucket, cost in lacking)
             self._shut_until = MonoMs(now + wait)
             return wait
-        for bucket, cost in costs:
-            bucket.spend(cost)
+        one.spend(messages)
+        two.spend(size)
+        three.spend(recipients)
         return 0
 
 
@@ -222,9 +224,11 @@ class Bucket:
 
     def wait_ms(self, amount: int, now: MonoMs) -> int:
         """Return the ms after which `amount` is there, 0 when it is; it must not be more than `burst`."""
-        self._level = min(self.burst * 1_000, self._level + self._rate * (now - self._at))
-        self._at = now
-        return max(0, -((self._level - amount * 1_000) // self._rate))
+        if now != self._at:
+            self._level = min(self.burst * 1_000, self._level + self._rate * (now - self._at))
+            self._at = now
+        lack = amount * 1_000 - self._level
+        return 0 if lack <= 0 else -(-lack // self._rate)
 
     def spend(self, amount: int) -> None:
         """Take out what is there."""

@@ -26,6 +26,8 @@ class Room:
     def lacks(self, prio: Priority, size: int) -> Reason | None:
         """Return why an envelope of `size` bytes finds no room, or None when it does."""
         percent = 100 * (self.used + size) // self._bytes_max
+        if percent < CALM and not any(self._shut.values()):  # asked for every envelope, and nearly always so
+            return None
         for kind, threshold in THRESHOLDS.items():
             self._shut[kind] = percent >= (threshold - HYSTERESIS if self._shut[kind] else threshold)
         full = percent >= FULL or self._shut.get(prio, False)
@@ -47,4 +49,5 @@ class Room:
 
 THRESHOLDS: Final = {Priority.BULK: 80, Priority.ROUTINE: 95}
 HYSTERESIS: Final = 5
+CALM: Final = min(THRESHOLDS.values()) - HYSTERESIS
 FULL: Final = 100

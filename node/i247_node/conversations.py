@@ -77,7 +77,9 @@ class Conversations:
 
     def _follow(self, conversation: KeepConversation, now: Now) -> None:
         self._open[conversation.conv] = conversation
-        self._due.set(conversation.conv, MonoMs(now.mono + max(0, conversation.reply_by - now.wall)))
+        # Never longer than was promised: this may be a start by a clock that is behind, and is set right afterwards.
+        left_ms = min(conversation.reply_by - now.wall, conversation.reply_by - conversation.asked)
+        self._due.set(conversation.conv, MonoMs(now.mono + max(0, left_ms)))
 
     def _forget(self, conv: bytes) -> None:
         del self._open[conv]

@@ -371,7 +371,7 @@ class NodeMachine:
             yield from self._outbox.expire(now)
         self._outbox.look_for_waiting(now)
         if self._ticks % DOUBT_TICKS == 0 and doubtful:
-            # Offsets are read in greetings alone, so a clock that was set right, here or there, would stay doubtful.
+            # Of a hub's clock its greetings alone tell, so one that was set right there would stay doubtful.
             for link in self._links:
                 yield from self._begin(link.id, now)
         for link in self._links:

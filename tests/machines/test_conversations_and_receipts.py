@@ -16,6 +16,7 @@ from i247_node.deliveries import CONVERSATION_MOVES, MOVES, may_move
 from i247_node.links import Links
 from i247_node.receipts import Kind, Receipts
 from i247_node.records import ConversationState, DeliveryState, KeepConversation
+from i247_node.store import NodeStore
 from i247_protocol.frames import Hello, Role
 from i247_protocol.limits import RECEIPT_DELAY_MS, RECEIPT_DELAY_URGENT_MS, RECEIPT_IDS_MAX, SKEW_MS
 from i247_protocol.machine import Effect, Persist, Tell
@@ -109,6 +110,19 @@ def test_pending_goes_on_and_still_ends_in_time() -> None:
     assert told(list(conversations.time_passed(at(59_999)))) == []
     assert told(list(conversations.time_passed(at(60_000)))) == [C.EXPIRED]
     assert told(list(conversations.time_passed(at(99_000)))) == []
+
+
+@pytest.mark.parametrize(
+    ("clock_off_ms", "left_ms"),
+    [(0, 60_000), (10_000, 50_000), (90_000, 0), (-10_000, 60_000), (-600_000, 60_000)],
+)
+def test_after_a_start_it_never_has_longer_than_was_promised(clock_off_ms: int, left_ms: int) -> None:
+    store = NodeStore(":memory:")
+    store.persist(question())
+    conversations = Conversations()
+    conversations.start(store, Now(MonoMs(0), WallMs(at(0).wall + clock_off_ms)))
+    assert conversations.next_deadline() == left_ms
+    store.close()
 
 
 def test_what_will_not_arrive_is_refused_once() -> None:
@@ -236,6 +250,16 @@ def test_a_link_is_kept_while_its_hub_and_key_are() -> None:
 )
 def test_whose_clock_is_doubted(offsets: dict[str, int], doubtful: bool) -> None:
     assert open_links(offsets).clock_is_doubtful is doubtful
+
+
+def test_a_clock_that_is_set_is_doubted_at_once_and_believed_when_set_back() -> None:
+    links = open_links({"lyon": 0})
+    doubts = []
+    for second, step_ms in enumerate((0, SKEW_MS, SKEW_MS + 1, 0, -SKEW_MS - 1, -SKEW_MS)):
+        now = at(1_000 * second)
+        links.compare_clocks(Now(now.mono, WallMs(now.wall + step_ms)))
+        doubts.append(links.clock_is_doubtful)
+    assert doubts == [False, False, True, False, True, False]
 
 
 def test_an_answer_to_another_greeting_opens_nothing() -> None:

@@ -19,7 +19,7 @@ import apsw
 class Touch:
     """One change of the disk that SQLite asked for."""
 
-    kind: str  # write, truncate, sync, delete, or lost where a sync failed
+    kind: str  # write, truncate, sync, delete, lost where a sync failed, lie where it did nothing and said it had
     path: str
     offset: int = 0
     data: bytes = b""
@@ -49,21 +49,31 @@ BROKEN_SYNC = Fault("sync fails", ("sync",), apsw.SQLITE_IOERR_FSYNC)
 class FaultyVfs(apsw.VFS):
     """A file system that fails the touch number `fail_at` of those that `fault` names, once, counted from 0."""
 
-    def __init__(self, name: str, fault: Fault | None, fail_at: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        fault: Fault | None = None,
+        fail_at: int | None = None,
+        *,
+        over: str = "",
+        is_usual: bool = False,
+    ) -> None:
+        """Stand over the file system `over`; the usual one is taken by whoever names none."""
         self.name = name
+        self.over = over
         self.fault = fault
         self.fail_at = fail_at
         self.touches: list[Touch] = []
         self.eligible = 0
         self.failed_at: int | None = None
-        super().__init__(name, "")
+        super().__init__(name, over, makedefault=is_usual)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> FaultyFile:  # noqa: N802  SQLite's name
         return FaultyFile(self, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         super().xDelete(filename, syncdir)
-        self.touches.append(Touch("delete", filename))
+        self.note(Touch("delete", filename))
 
     def excepthook(self, *_: object) -> bool:
         return True  # the error goes to SQLite, and nobody else wants to hear of it
@@ -74,18 +84,22 @@ class FaultyVfs(apsw.VFS):
             self.eligible += 1
             if self.eligible - 1 == self.fail_at:
                 if touch.kind == "sync":
-                    self.touches.append(Touch("lost", touch.path))
+                    self.note(Touch("lost", touch.path))
                 self.failed_at = len(self.touches)
                 return self.fault
-        self.touches.append(touch)
+        self.note(touch)
         return None
+
+    def note(self, touch: Touch) -> None:
+        """Remember a touch."""
+        self.touches.append(touch)
 
 
 class FaultyFile(apsw.VFSFile):
     def __init__(self, vfs: FaultyVfs, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._vfs = vfs
         self._path = name.filename() if isinstance(name, apsw.URIFilename) else (name or "")
-        super().__init__("", name, flags)
+        super().__init__(vfs.over, name, flags)
 
     def excepthook(self, *_: object) -> bool:
         return True
@@ -119,30 +133,76 @@ def faulty_vfs(fault: Fault | None = None, fail_at: int | None = None) -> Iterat
         vfs.unregister()
 
 
+class Platter:
+    """What is on a disk for certain, and what waits to be written there."""
+
+    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+        """Begin with `files`, all of them synced."""
+        self._synced = {path: bytearray(content) for path, content in (files or {}).items()}
+        self._waiting: dict[str, list[Touch]] = {}
+
+    def take(self, touch: Touch) -> None:
+        """Follow one touch. What a failed sync was for, the kernel calls clean: no later one writes it."""
+        match touch.kind:
+            case "delete":
+                self._synced.pop(touch.path, None)
+                self._waiting.pop(touch.path, None)
+            case "lost":
+                self._waiting.pop(touch.path, None)
+            case "lie":
+                pass
+            case "sync":
+                for one in self._waiting.pop(touch.path, []):
+                    _apply(one, self._synced.setdefault(touch.path, bytearray()))
+            case _:
+                self._waiting.setdefault(touch.path, []).append(touch)
+
+    def after_power_loss(self, leave: Callable[[Touch], Touch | None]) -> dict[str, bytes]:
+        """Return the files that are left: all that was synced, and of the rest what `leave` makes of each touch."""
+        files = {path: bytearray(content) for path, content in self._synced.items()}
+        for path, waiting in self._waiting.items():
+            for touch in waiting:
+                left = leave(touch)
+                if left is not None:
+                    _apply(left, files.setdefault(path, bytearray()))
+        return {path: bytes(content) for path, content in files.items()}
+
+
+def nothing(_: Touch) -> None:
+    """Leave only what was synced."""
+
+
+def everything(touch: Touch) -> Touch:
+    """Leave all that was written, synced or not."""
+    return touch
+
+
+def any_part(luck: Random) -> Callable[[Touch], Touch | None]:
+    """Leave some of the writes, and of some only their first or last sectors: a disk that reorders, and tears."""
+
+    def leave(touch: Touch) -> Touch | None:
+        chance = luck.random()
+        if chance < 0.4:
+            return None
+        if chance < 0.8 or touch.kind != "write":
+            return touch
+        cut = SECTOR_BYTES * luck.randint(0, len(touch.data) // SECTOR_BYTES)
+        if chance < 0.9:
+            return Touch("write", touch.path, touch.offset, touch.data[:cut])
+        return Touch("write", touch.path, touch.offset + cut, touch.data[cut:])
+
+    return leave
+
+
 def disk_after_power_loss(touches: list[Touch], luck: Random | None) -> dict[str, bytes]:
     """Return the files that a power loss after `touches` leaves.
 
-    What was synced is there. Of what was not, nothing is without `luck`; with it, any part in any order. After a
-    sync that failed, the kernel calls clean what it was for: no later sync writes it.
+    What was synced is there. Of what was not, nothing is without `luck`; with it, any part in any order.
     """
-    synced: dict[str, bytearray] = {}
-    waiting: dict[str, list[Touch]] = {}
+    platter = Platter()
     for touch in touches:
-        if touch.kind == "delete":
-            synced.pop(touch.path, None)
-            waiting.pop(touch.path, None)
-        elif touch.kind == "lost":
-            waiting.pop(touch.path, None)
-        elif touch.kind == "sync":
-            for one in waiting.pop(touch.path, []):
-                _apply(one, synced.setdefault(touch.path, bytearray()))
-        else:
-            waiting.setdefault(touch.path, []).append(touch)
-    for path, left in waiting.items():
-        for one in left:
-            if luck is not None and luck.random() < 0.5:
-                _apply(one, synced.setdefault(path, bytearray()))
-    return {path: bytes(content) for path, content in synced.items()}
+        platter.take(touch)
+    return platter.after_power_loss(nothing if luck is None else any_part(luck))
 
 
 def write_disk(files: dict[str, bytes], folder: Path) -> None:
@@ -161,4 +221,5 @@ def _apply(touch: Touch, content: bytearray) -> None:
     content[touch.offset : touch.offset + len(touch.data)] = touch.data
 
 
+SECTOR_BYTES = 512
 _NUMBERS = itertools.count()

@@ -16,17 +16,18 @@ PATIENCE_S = 20.0
 
 
 class Countries:
-    """Two hubs, and members with their homes; what a test starts, `close` ends."""
+    """Hubs, and members with their homes, preferred ones first; what a test starts, `close` ends."""
 
     def __init__(self, root: Path, homes: dict[str, str]) -> None:
         self.root = root
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.hubs = sorted(set(homes.values()))
+        self.hubs = sorted({home for several in homes.values() for home in several.split()})
         for hub in self.hubs:
-            endpoint = f"tcp://127.0.0.1:{_free_port()}"
-            self.run("i247-hub", "init", hub, "--region", "Test", "--endpoint", endpoint, "--dir", root / hub, *KDF)
-        for code, home in homes.items():
-            self.run("i247-node", "init", code, "--home", home, "--dir", root / code, *KDF)
+            places = [word for pair in self.places(hub).items() for word in pair]
+            self.run("i247-hub", "init", hub, "--region", "Test", *places, "--dir", root / hub, *KDF)
+        for code, several in homes.items():
+            dialled = [word for home in several.split() for word in ("--home", home)]
+            self.run("i247-node", "init", code, *dialled, "--dir", root / code, *KDF)
         authority = root / "authority"
         self.run("i247-keys", "ceremony", "new", authority, "--keys", "3", "--threshold", "2", *KDF)
         requests = [word for code in homes for word in ("--member", next((root / code).glob("*.request")))]
@@ -43,6 +44,14 @@ class Countries:
             config.write_text(config.read_text().replace('pin = ""', f'pin = "{pin}"'))
             shutil.copy(authority / "network.i247", root / name / "network.i247")
 
+    def places(self, hub: str) -> dict[str, str]:
+        """Return where a hub is dialled and where it listens, as options of its `init`."""
+        return {"--endpoint": f"tcp://127.0.0.1:{free_port()}"}
+
+    def command(self, name: str) -> list[str]:
+        """Return what starts a hub or node."""
+        return _program("i247-hub" if name in self.hubs else "i247-node", ("run", "--config", self.config(name)))
+
     def config(self, name: str) -> Path:
         return self.root / name / ("hub.toml" if name in self.hubs else "node.toml")
 
@@ -52,12 +61,9 @@ class Countries:
         return ended.stdout
 
     def start(self, name: str) -> None:
-        program = "i247-hub" if name in self.hubs else "i247-node"
         log = (self.root / f"{name}.log").open("ab")
         with log:
-            self.running[name] = subprocess.Popen(
-                _program(program, ("run", "--config", self.config(name))), stdout=log, stderr=log
-            )
+            self.running[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log)
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
@@ -93,6 +99,6 @@ def _program(program: str, words: Sequence[str | Path]) -> list[str]:
     return [str(Path(sys.executable).with_name(program)), *(str(word) for word in words)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as one:
         return int(one.getsockname()[1])

@@ -2,8 +2,10 @@
 
 A small file beside the database says how far the audit trail had come, and by which digest. Whatever a node accepts
 moves that trail, and no other database continues it; so a trail that does not hold the mark is another one, or an
-older copy. The file also holds the number that keeps sequences of statements apart once one may repeat itself. It is
-written after commits, so it may lag behind the database and never runs ahead. Edge. docs/operations.md.
+older copy. An empty database where the file tells of work is neither: it is a loss, and it is for an operator to say
+that the node shall begin anew. The file also holds the number that keeps sequences of statements apart once one may
+repeat itself. It is written after commits, so it may lag behind the database and never runs ahead. Edge.
+docs/operations.md.
 """
 
 from __future__ import annotations
@@ -37,8 +39,16 @@ class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def find_incarnation(path: Path, store: NodeStore, wall: WallMs) -> Incarnation:
-    """Return the number of this life; a new one when the file is not there, or is not of this database."""
+    """Return the number of this life; a new one when the file is not there, or is not of this database.
+
+    Raises WorldFault when the database is empty and the file tells of work.
+    """
     mark = _read(path)
+    if mark is not None and mark.audit_n and store.audit_end() is None:
+        raise WorldFault(
+            "opening the store: it is empty, but this node has been at work",
+            f"put its file back; or delete {path.name} beside it to begin anew, without all that it held",
+        )
     if mark is not None and _holds(store, mark):
         return Incarnation(mark.incarnation, is_renewed=False)
     # Seconds are ahead of every number that was chosen before, also where the file was lost.

@@ -134,7 +134,7 @@ class Daemon:
                     self._ended(process.returncode)
                     await asyncio.sleep(RESTART_S)
                 self._process = None
-            else:
+            elif self.is_wanted:
                 self._look(process)
             await asyncio.sleep(LOOK_S)
 

@@ -50,7 +50,7 @@ def _power(root: Path, seed: int, seconds: float) -> list[str]:
     root.mkdir()
     run = Run(root, seed, LOAD_S, is_calm=True)
     asyncio.run(run.go())
-    found = survey(run, int(seconds * STATES_A_SECOND), starts=STARTS)
+    found = survey(run, min(STATES_MAX, int(seconds * STATES_A_SECOND)), starts=STARTS)
     tell(
         f"power lost: {found.states} states opened, {found.confirmed} promises; {found.starts} programs started on one"
     )
@@ -61,6 +61,7 @@ def _power(root: Path, seed: int, seconds: float) -> list[str]:
 
 LOAD_S = 6.0
 STATES_A_SECOND = 0.4  # of each of the five stores
+STATES_MAX = 120
 STARTS = 1
 SHOWN_MAX = 40
 

@@ -168,7 +168,7 @@ class Users:
     async def _ask(self, *, is_awaited: bool) -> None:
         within_s = self._luck.choice(self._within_s)
         began_s = time.monotonic()
-        disturbed = self._daemon.well_since
+        well_since = self._daemon.well_since
         ask = self._bureau.query if is_awaited else self._bureau.ask
         answer = await ask(
             _document(f"{self.name}{self._said}"),
@@ -181,7 +181,7 @@ class Users:
         self._accepted(answer.state.id, "query")
         took_s = time.monotonic() - began_s
         is_early = answer.outcome is Outcome.EXPIRED and took_s < within_s - EARLY_MS_MAX / 1_000
-        if is_early and self._daemon.well_since == disturbed:
+        if is_early and self._daemon.well_since == well_since < began_s:
             self._break(f"gave a question up after {took_s:.1f} of {within_s} s")
         if answer.outcome in UNFINISHED:
             self._open[answer.state.id] = _Query(

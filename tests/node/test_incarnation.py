@@ -79,11 +79,6 @@ def lose_mark(folder: Folder) -> None:
     folder.mark.unlink()
 
 
-def lose_store(folder: Folder) -> None:
-    for path in folder.store.parent.glob("node.db*"):
-        path.unlink()
-
-
 def damage_mark(folder: Folder) -> None:
     folder.mark.write_bytes(b'{"incarnation":1')
 
@@ -103,7 +98,7 @@ def other_history(folder: Folder) -> None:
     shutil.copy(folder.copies / "later" / "incarnation", folder.mark)
 
 
-@pytest.mark.parametrize("change", [restore_older, lose_mark, lose_store, damage_mark, other_history])
+@pytest.mark.parametrize("change", [restore_older, lose_mark, damage_mark, other_history])
 def test_what_is_not_the_same_database_begins_a_new_life(folder: Folder, change: Callable[[Folder], None]) -> None:
     first = folder.live(4)
     change(folder)
@@ -111,6 +106,36 @@ def test_what_is_not_the_same_database_begins_a_new_life(folder: Folder, change:
     assert second.is_renewed
     assert second.number >= first.number
     assert folder.live(1) == Incarnation(second.number, is_renewed=False)
+
+
+def lose_store(folder: Folder) -> None:
+    for path in folder.store.parent.glob("node.db*"):
+        path.unlink()
+
+
+def empty_store(folder: Folder) -> None:
+    folder.store.write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [lose_store, empty_store])
+def test_a_loss_is_told_until_somebody_says_that_it_shall_begin_anew(
+    folder: Folder, change: Callable[[Folder], None]
+) -> None:
+    first = folder.live(4)
+    change(folder)
+    for _ in range(2):
+        with pytest.raises(WorldFault, match="it is empty"):
+            folder.live(0)
+    lose_mark(folder)
+    second = folder.live(2)
+    assert second.is_renewed
+    assert second.number >= first.number
+
+
+def test_a_node_that_never_did_anything_may_start_again_with_nothing(folder: Folder) -> None:
+    first = folder.live(0)
+    lose_store(folder)
+    assert folder.live(0) == Incarnation(first.number, is_renewed=False)
 
 
 def test_a_new_life_has_a_number_of_its_own_even_within_a_second(folder: Folder) -> None:

@@ -184,10 +184,11 @@ class Engine:
         arrived = self._sockets.poll(self.patience_ms(timeout_ms), NODE_FRAMES_IN_TURN_MAX)
         while self._errands:
             self._errands.popleft()()
+        # Now and then this syncs a file. Time that has gone by is not taken from the questions that follow.
+        found = () if self._look_around is None else tuple(self._look_around(self._clocks()))
         now = self._clocks()
         # Short turns: signing and sealing take far longer than a commit, and the hubs can work meanwhile.
         waiting = self._from_queue(NODE_COMMANDS_IN_TURN_MAX)
-        found = () if self._look_around is None else self._look_around(now)
         self._pump.turn(chain(arrived, found, waiting), now)
         self._hand_out()
 

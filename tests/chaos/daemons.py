@@ -161,7 +161,7 @@ class Daemon:
             self.least_kib = min(self.least_kib or kib, kib)
         if self.switches[Switch.FIRED] > self._fired_before:
             self._fired_at = self._fired_at or now
-            if now - self._fired_at > END_S and not self._disturbances:
+            if now - max(self._fired_at, self._calm_since) > END_S and not self._disturbances:
                 self._break(f"went on for {END_S} s after its disk had failed")
                 self._fired_at = now
 

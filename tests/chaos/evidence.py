@@ -20,6 +20,7 @@ from i247_protocol.audit import verify_chain
 from i247_protocol.digests import evidence_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.names import EvidenceId
+from i247_protocol.reasons import Reason
 from i247_protocol.statement import Act
 from i247_simulations.checkers.truth import NEEDLES
 
@@ -32,6 +33,7 @@ class Said:
     id: bytes
     act: str
     states: dict[str, DeliveryState]
+    reasons: dict[str, str]
     ends: dict[str, list[DeliveryState]]
 
 
@@ -62,15 +64,17 @@ def read_book(path: Path) -> Book:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         ask = database.execute
         states: dict[int, dict[str, DeliveryState]] = defaultdict(dict)
-        for n, recipient, state in ask("SELECT n, recipient, state FROM deliveries"):
+        reasons: dict[int, dict[str, str]] = defaultdict(dict)
+        for n, recipient, state, reason in ask("SELECT n, recipient, state, reason FROM deliveries"):
             states[n][recipient] = DELIVERY_STATES[state]
+            reasons[n][recipient] = reason or ""
         ends: dict[int, dict[str, list[DeliveryState]]] = defaultdict(lambda: defaultdict(list))
         for n, recipient, state in ask("SELECT n, recipient, state FROM delivery_history ORDER BY n, step"):
             if DELIVERY_STATES[state] in ENDED:
                 ends[n][recipient].append(DELIVERY_STATES[state])
         return Book(
             said={
-                message: Said(sid, message, act, states[n], ends[n])
+                message: Said(sid, message, act, states[n], reasons[n], ends[n])
                 for n, sid, message, act in ask("SELECT n, sid, id, act FROM outgoing")
             },
             heard=[
@@ -117,6 +121,8 @@ def _judge_said(name: str, book: Book, has: Mapping[str, set[bytes]]) -> Iterato
                 yield f"P3: {what} is still {state.value}"
             elif state is DeliveryState.DELIVERED and recipient in has and one.sid not in has[recipient]:
                 yield f"P3: {what} counts as delivered, and is not there"
+            elif state is DeliveryState.REFUSED and one.reasons[recipient] not in REFUSALS:
+                yield f"P3: {what} was refused: {one.reasons[recipient]}"
             ends = one.ends[recipient]
             # A receipt that comes after all proves more than a clock or a hub.
             if len(ends) > 1 and (ends[-1] is not DeliveryState.DELIVERED or ends.count(DeliveryState.DELIVERED) > 1):
@@ -134,6 +140,8 @@ def _judge_heard(name: str, book: Book, signed: Mapping[str, set[bytes]]) -> Ite
 
 
 ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.EXPIRED})
+# What a hub says of good mail whose clock is over five minutes off, docs/chaos.md 5. Nothing else is refused here.
+REFUSALS = frozenset({Reason.EXPIRED.value, Reason.LIFETIME_TOO_LONG.value})
 FIRST_END = CONVERSATION_NUMBER[ConversationState.ANSWERED]
 ENTRIES = """
     SELECT sid, id, sender, act, statement, signature FROM entries JOIN entry_statements USING (n) ORDER BY n

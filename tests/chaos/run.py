@@ -120,7 +120,10 @@ class Run:
         books = {code: read_book(network.store(code)) for code in network.nodes}
         self.breaches += judge(books, ((one.node, one.id) for one in self.ledger.accepted))
         states = Counter(
-            state.value for book in books.values() for one in book.said.values() for state in one.states.values()
+            f"{state.value} {one.reasons[to]}".strip()
+            for book in books.values()
+            for one in book.said.values()
+            for to, state in one.states.items()
         )
         tell(f"deliveries: {dict(states)}; entries: {sum(len(book.heard) for book in books.values())}")
         files = [path for hub in HUBS for path in (root / hub).rglob("*") if path.is_file()]

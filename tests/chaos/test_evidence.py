@@ -75,6 +75,7 @@ def test_a_sound_book_is_sound(books: Path) -> None:
     [
         ("FR", "DELETE FROM outgoing", "P3: FR accepted message"),
         ("FR", "UPDATE deliveries SET state = 1", "P3: FR's query"),
+        ("FR", "UPDATE deliveries SET state = 3, reason = 'policy'", "P3: FR's query"),
         ("DE", "DELETE FROM entries", "P3: FR's query"),
         ("FR", END_AGAIN, "P3"),
         ("DE", ENTER_AGAIN, "P4"),

@@ -179,10 +179,10 @@ class Users:
             urgency=self._luck.choice((Urgency.URGENT, Urgency.ROUTINE)),
         )
         self._accepted(answer.state.id, "query")
-        took_s = time.monotonic() - began_s
-        is_early = answer.outcome is Outcome.EXPIRED and took_s < within_s - EARLY_MS_MAX / 1_000
+        early_ms = answer.state.reply_by - time.time_ns() // 1_000_000
+        is_early = answer.outcome is Outcome.EXPIRED and early_ms > EARLY_MS_MAX
         if is_early and self._daemon.well_since == well_since < began_s:
-            self._break(f"gave a question up after {took_s:.1f} of {within_s} s")
+            self._break(f"gave a question up {early_ms} ms before its time")
         if answer.outcome in UNFINISHED:
             self._open[answer.state.id] = _Query(
                 began_s + within_s, within_s, bool(self._daemon.switches[Switch.CLOCK_MS])

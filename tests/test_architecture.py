@@ -54,7 +54,9 @@ EDGES = frozenset(
         "i247_node.sockets",
         "i247_node.store",
         "i247_node.views",
+        "i247_simulations.choosing",
         "i247_simulations.cli",
+        "i247_simulations.scenarios",
         "i247_simulations.swarm",
     }
 )

@@ -17,11 +17,11 @@ import msgspec
 
 from i247_edges.terminal import explain
 from i247_protocol.errors import CallerFault, I247Error
+from i247_simulations.choosing import FAULTS, Duration, chosen_level, chosen_scenario, list_scenarios, scenario_options
 from i247_simulations.faults import Level
-from i247_simulations.plants import PLANTS, find_plant
+from i247_simulations.plants import find_plant
 from i247_simulations.results import Failure, Result, Verdict
 from i247_simulations.running import SEEN, SOMETIMES, failure_of, replay, run, scenario_of
-from i247_simulations.scenarios import SCENARIOS, Scenario, find_scenario, with_members, with_until
 from i247_simulations.shrinking import shrunk
 from i247_simulations.swarm import swarm
 
@@ -50,17 +50,6 @@ def run_command(arguments: list[str]) -> int:
     return code if isinstance(code, int) else HOLDS
 
 
-class _Duration(click.ParamType[Any]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return milliseconds."""
-        found = re.fullmatch(r"(\d+)(ms|s|m|h|d)", str(value))
-        if found is None:
-            self.fail(f"{value} is no duration such as 90s, 5m or 24h", param, ctx)
-        return int(found[1]) * UNITS_MS[found[2]]
-
-
 class _Seeds(click.ParamType[Any]):
     name = "A..B"
 
@@ -72,11 +61,6 @@ class _Seeds(click.ParamType[Any]):
         return range(int(found[1]), int(found[2] or found[1]) + 1)
 
 
-_LEVEL = click.option(
-    "--faults", type=click.Choice([level.value for level in Level]), default="none", help="How rough the world is."
-)
-_MEMBERS = click.option("--members", type=click.IntRange(2), help="Only so many members, spread over all hubs.")
-_UNTIL = click.option("--until", type=_Duration(), help="How long people speak and faults happen, such as 5m.")
 _PLANT = click.option("--plant", default="", help="Plant a known bug (see `i247-sim scenarios`).")
 _JSON = click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write result.json there.")
 _FAILURE_PATH = click.option(
@@ -92,27 +76,29 @@ def commands() -> None:
 @commands.command("run")
 @click.argument("scenario")
 @click.option("--seed", type=int, default=1, show_default=True)
-@_LEVEL
-@_MEMBERS
-@_UNTIL
+@FAULTS
+@scenario_options
 @_PLANT
 @_JSON
 @_FAILURE_PATH
 def run_one(
     scenario: str,
     seed: int,
-    faults: str,
+    faults: str | None,
     members: int | None,
+    hubs: int | None,
     until: int | None,
+    load: float | None,
     plant: str,
     json_path: Path | None,
     failure: Path | None,
 ) -> int:
-    """Run one scenario from one seed."""
+    """Run one scenario, one of ours or a file, from one seed."""
     find_plant(plant)
-    chosen = _scenario(scenario, members, until)
-    click.echo(f"running {chosen.name} from seed {seed}, faults {faults}", err=True)
-    result = run(chosen, seed, Level(faults), plant, version=_version())
+    chosen = chosen_scenario(scenario, members, hubs, until, load)
+    level = chosen_level(faults, chosen, Level.NONE)
+    click.echo(f"running {chosen.name} from seed {seed}, faults {level.value}", err=True)
+    result = run(chosen, seed, level, plant, version=_version())
     _write(json_path, result)
     _tell(result)
     _keep_failure(result, failure)
@@ -122,34 +108,34 @@ def run_one(
 @commands.command("swarm")
 @click.option("--scenario", default="tiny-4", show_default=True)
 @click.option("--seeds", type=_Seeds(), required=True, help="Such as 1..500.")
-@click.option("--faults", type=click.Choice([level.value for level in Level]), default="swarm", show_default=True)
+@FAULTS
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--time-budget", type=_Duration(), help="Begin no seed after that time, such as 4m.")
-@_MEMBERS
-@_UNTIL
+@click.option("--time-budget", type=Duration(), help="Begin no seed after that time, such as 4m.")
+@scenario_options
 @_PLANT
 @click.option("--require-marks", is_flag=True, help="Fail when an interesting situation never came about.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write verdicts, traces and marks there.")
 def run_many(
     scenario: str,
     seeds: range,
-    faults: str,
+    faults: str | None,
     jobs: int,
     time_budget: int | None,
     members: int | None,
+    hubs: int | None,
     until: int | None,
+    load: float | None,
     plant: str,
     require_marks: bool,
     json_path: Path | None,
 ) -> int:
     """Run many seeds; stop at none, and tell all that fail."""
     find_plant(plant)
-    chosen = _scenario(scenario, members, until)
+    chosen = chosen_scenario(scenario, members, hubs, until, load)
+    level = chosen_level(faults, chosen, Level.SWARM)
     budget_s = None if time_budget is None else time_budget / 1_000
     results = []
-    for result in swarm(
-        chosen, seeds, Level(faults), plant, jobs=jobs, budget_s=budget_s, version=_version(), done=_progress
-    ):
+    for result in swarm(chosen, seeds, level, plant, jobs=jobs, budget_s=budget_s, version=_version(), done=_progress):
         results.append(result)
         if result.verdict is Verdict.BROKEN:
             _tell(result)
@@ -211,18 +197,7 @@ def make_smaller(failure: Path, out: Path | None, runs: int) -> int:
     return HOLDS
 
 
-@commands.command("scenarios")
-def list_scenarios() -> None:
-    """List the scenarios, and the bugs that can be planted."""
-    for scenario in SCENARIOS.values():
-        click.echo(f"{scenario.name}  {scenario.hash}  {scenario.what}")
-    click.echo("\nbugs for --plant:")
-    for plant in PLANTS.values():
-        click.echo(f"  {plant.name:24}{plant.what}")
-
-
-def _scenario(name: str, members: int | None, until: int | None) -> Scenario:
-    return with_until(with_members(find_scenario(name), members), until)
+commands.add_command(list_scenarios)
 
 
 def _tell(result: Result) -> None:
@@ -283,5 +258,4 @@ BROKEN: Final = 1
 NO_VERDICT: Final = 2
 USAGE: Final = 64
 EXIT: Final = {Verdict.HOLDS: HOLDS, Verdict.BROKEN: BROKEN, Verdict.NO_VERDICT: NO_VERDICT}
-UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MOMENTS_SHOWN: Final = 60

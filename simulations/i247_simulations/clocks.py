@@ -48,6 +48,8 @@ class Clock:
         return at_us + self._gained_us + (at_us - self._from_us) * self._ppm // MILLION
 
 
+START: Final = WallMs(1_800_000_000_000)
+"""What true clocks show when a run begins: 15 January 2027, 8:00 UTC."""
 MILLION: Final = 1_000_000
 AHEAD_US: Final = MILLION
 """A steady clock does not begin at zero, where "never" and "now" would look alike."""

@@ -1,28 +1,36 @@
-"""Name the 196 members with the hub of the regional bureau that each belongs to (Lyon for those that have none).
+"""Read our table of members and hubs: who there is, at which bureau, and where on the globe.
 
-Taken from the public list of INTERPOL's members and regional bureaus; a planner's starting point, no statement about
-any country's real connections. The Secretariat, `XP`, is at Lyon too.
+The table lies in `data/` and says where its facts are from; a planner's starting point, no statement about any country's
+real connections. Reading the file is for `scenarios`. docs/simulation.md 4.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import csv
+from dataclasses import dataclass
 
-BUREAUS: Final[dict[str, str]] = {
-    "abidjan": "BF BJ CI CV GH GM GN GW LR ML MR NE NG SL SN TG",
-    "bangkok": (
-        "AF AU BD BN BT CN FJ FM ID IN IR JP KG KH KI KR KZ LA LK MH MM MN MV MY NP NR NZ PG PH PK PW SB SG "
-        "TH TJ TL TM TO UZ VN VU WS"
-    ),
-    "buenos-aires": "AR BO BR CL CO EC GY PE PY SR UY VE",
-    "harare": "AO BW LS MG MU MW MZ NA SZ ZA ZM ZW",
-    "lyon": (
-        "AD AE AL AM AT AZ BA BE BG BH BY CA CH CY CZ DE DK DZ EE EG ES FI FR GB GE GR HR HU IE IL IQ IS IT "
-        "JO KW LB LI LT LU LV LY MA MC MD ME MK MT NL NO OM PL PS PT QA RO RS RU SA SE SI SK SM SY TN TR UA "
-        "US VA XP YE"
-    ),
-    "nairobi": "BI DJ ER ET KE KM RW SC SD SO SS TZ UG",
-    "san-salvador": "AG AW BB BS BZ CR CU CW DM DO GD GT HN HT JM KN LC MX NI PA SV SX TT VC",
-    "yaounde": "CD CF CG CM GA GQ ST TD",
-}
-"""Hub, and the codes of the members at home there."""
+from i247_simulations.latency import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """What the tables tell."""
+
+    bureaus: dict[str, tuple[str, ...]]
+    """Hub, and the codes of the members at home there, both in order."""
+    places: dict[str, Place]
+    """Of members and hubs."""
+
+
+def read_atlas(members: str, hubs: str) -> Atlas:
+    """Return what two tables say."""
+    bureaus: dict[str, list[str]] = {}
+    places = {row["name"]: _place(row) for row in csv.DictReader(hubs.splitlines())}
+    for row in csv.DictReader(members.splitlines()):
+        bureaus.setdefault(row["bureau"], []).append(row["code"])
+        places[row["code"]] = _place(row)
+    return Atlas({hub: tuple(sorted(codes)) for hub, codes in sorted(bureaus.items())}, places)
+
+
+def _place(row: dict[str, str]) -> Place:
+    return Place(float(row["latitude"]), float(row["longitude"]), int(row["utc_offset_min"]))

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from i247_protocol.machine import FrameArrived, LinkId, LinkLost, LinkUp, Peer
 from i247_simulations.agenda import Agenda
 from i247_simulations.faults import Partition, Scramble, SlowLinks, Stall
+from i247_simulations.latency import Ways
 from i247_simulations.streams import luck
 
 
@@ -77,11 +78,11 @@ class _Line:
 class Network:
     """All links of the world."""
 
-    def __init__(self, seed: int, agenda: Agenda, programs: Programs, *, latency_ms: tuple[int, int]) -> None:
+    def __init__(self, seed: int, agenda: Agenda, programs: Programs, ways: Ways) -> None:
         self._seed = seed
         self._agenda = agenda
         self._programs = programs
-        self._latency_ms = latency_ms
+        self._least = ways
         self._lines: dict[tuple[str, LinkId], _Line] = {}
         self._ends: dict[tuple[str, LinkId], tuple[Connection, int]] = {}
         self._ways: dict[tuple[str, str], tuple[int, Random]] = {}
@@ -210,7 +211,7 @@ class Network:
         slow = [fault for name in way for fault in self._slow.get(name, ())] if self._slow else []
         rate = min((fault.bytes_per_s for fault in slow), default=BYTES_PER_S)
         end = connection.free_us[side] = begin + len(data) * 1_000_000 // rate
-        jitter = int(base_us * JITTER * chance.random() ** 3)
+        jitter = int(base_us * self._least.jitter * chance.random() ** 3)
         arrival = end + base_us + jitter + 1_000 * sum(fault.delay_ms for fault in slow)
         if self._stalled_until:
             arrival = max(arrival, self._stalled_until.get(way, 0))
@@ -327,8 +328,7 @@ class Network:
         way = self._ways.get((sender, receiver))
         if way is None:
             chance = luck(self._seed, f"link/{sender}/{receiver}")
-            low, high = self._latency_ms
-            way = self._ways[sender, receiver] = (int(1_000 * (low + (high - low) * chance.random())), chance)
+            way = self._ways[sender, receiver] = (self._least.least_us(sender, receiver, chance), chance)
         return way
 
 
@@ -342,7 +342,6 @@ def _ways(fault: Partition) -> list[tuple[str, str]]:
 
 
 BYTES_PER_S: Final = 12_500_000
-JITTER: Final = 1.0
 REDIAL_US_MIN: Final = 200_000
 REDIAL_US_MAX: Final = 15_000_000
 FLYING_MAX: Final = 1_024

@@ -20,7 +20,7 @@ from i247_simulations.faults import (
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.programs import Bent
-from i247_simulations.scenarios import Scenario
+from i247_simulations.scenario import Scenario
 
 Plan = Callable[[Scenario], tuple[Fault, ...]]
 

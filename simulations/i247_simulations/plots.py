@@ -16,7 +16,7 @@ from i247_simulations.faults import (
     Suspension,
     Theft,
 )
-from i247_simulations.scenarios import Scenario
+from i247_simulations.scenario import Scenario
 
 
 def crashes(scenario: Scenario) -> tuple[Fault, ...]:

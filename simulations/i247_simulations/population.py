@@ -31,7 +31,7 @@ from i247_keys.trust import Trust
 from i247_protocol import codec
 from i247_protocol.digests import evidence_id, next_key_hash
 from i247_protocol.names import HubName, MemberCode, WallMs
-from i247_simulations.scenarios import Scenario
+from i247_simulations.scenario import Scenario
 from i247_simulations.streams import derived
 
 

@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from i247_simulations.faults import Fault
+from i247_simulations.scenario import Scenario
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class Verdict(StrEnum):
@@ -134,6 +135,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ended: int
     events: int
     """Turns of all programs."""
+    whole: Scenario
+    """What was run."""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,3 +154,5 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: tuple[Fault, ...]
     breach: Breach
     trace: str
+    whole: Scenario | None = None
+    """The scenario itself, so that neither its file nor what it extends is needed; only schema 1 lacks it."""

@@ -9,13 +9,13 @@ from i247_protocol.errors import CallerFault
 from i247_simulations.faults import Fault, Level, draw
 from i247_simulations.plants import find_plant
 from i247_simulations.results import SCHEMA, Failure, Flow, Life, Result, Verdict
-from i247_simulations.scenarios import Scenario, find_scenario, with_members, with_until
+from i247_simulations.scenario import Scenario
 from i247_simulations.streams import luck
 from i247_simulations.world import World
 
 
 def plan_of(scenario: Scenario, seed: int, level: Level, plant: str = "") -> tuple[Fault, ...]:
-    """Return the plan that level and seed draw, and what a planted bug needs."""
+    """Return what goes wrong: in the scenario, by level and seed, and for a planted bug to show."""
     drawn = draw(
         level,
         luck(seed, f"faults/{level.value}"),
@@ -26,7 +26,7 @@ def plan_of(scenario: Scenario, seed: int, level: Level, plant: str = "") -> tup
     )
     planted = find_plant(plant)
     wanted = () if planted is None else planted.faults(scenario)
-    return tuple(sorted((*drawn, *wanted), key=lambda fault: fault.at_ms))
+    return tuple(sorted((*scenario.faults, *drawn, *wanted), key=lambda fault: fault.at_ms))
 
 
 def run(
@@ -68,15 +68,15 @@ def failure_of(result: Result) -> Failure | None:
         faults=result.faults,
         breach=result.breaches[0],
         trace=result.trace,
+        whole=result.whole,
     )
 
 
 def scenario_of(failure: Failure) -> Scenario:
-    """Return the scenario of a failure; raise CallerFault when it is another one by now."""
-    scenario = with_until(with_members(find_scenario(failure.scenario), failure.members), failure.until_ms)
-    if scenario.hash != failure.scenario_hash:
-        raise CallerFault("replaying a failure", f"the scenario has changed since version {failure.version}; use that")
-    return scenario
+    """Return the scenario of a failure; raise CallerFault when this version reads another one in it."""
+    if failure.whole is None or failure.whole.hash != failure.scenario_hash:
+        raise CallerFault("replaying a failure", f"scenarios have changed since version {failure.version}; use that")
+    return failure.whole
 
 
 def replay(failure: Failure, *, plan: Sequence[Fault] | None = None, tell_lives: bool = False) -> Result:
@@ -130,6 +130,7 @@ def _result(
         accepted=measures.accepted,
         ended=measures.ended,
         events=world.turns,
+        whole=scenario,
     )
 
 

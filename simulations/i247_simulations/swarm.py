@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from i247_simulations.faults import Level
 from i247_simulations.results import Result
 from i247_simulations.running import run
-from i247_simulations.scenarios import Scenario
+from i247_simulations.scenario import Scenario
 
 
 def swarm(

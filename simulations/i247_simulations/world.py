@@ -28,10 +28,11 @@ from i247_simulations.checkers.secrecy import SenderUnknown
 from i247_simulations.checkers.sizes import TablesBounded
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
 from i247_simulations.checkers.watching import Checker, Sight
-from i247_simulations.clocks import Clock
+from i247_simulations.clocks import START, Clock
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import Fault
 from i247_simulations.hub_memory import PlainHubMemory
+from i247_simulations.latency import Ways
 from i247_simulations.life import Follower
 from i247_simulations.measures import Measures
 from i247_simulations.network import Network
@@ -40,7 +41,7 @@ from i247_simulations.plants import Plant
 from i247_simulations.population import Authority
 from i247_simulations.programs import Program
 from i247_simulations.results import Phase
-from i247_simulations.scenarios import Scenario
+from i247_simulations.scenario import Scenario
 from i247_simulations.streams import Entropy, luck
 from i247_simulations.troubles import AFTERMATH_US, Troubles
 from i247_simulations.workload import Workload, open_policy, registers_of
@@ -62,7 +63,7 @@ class World:
         self.counters: dict[str, Counter[str]] = {name: Counter() for name in (*scenario.hubs, *scenario.members)}
         self.turns = 0
         self.authority = Authority(seed, scenario, START)
-        self.network = Network(seed, self.agenda, self, latency_ms=scenario.latency_ms)
+        self.network = Network(seed, self.agenda, self, Ways(seed, scenario.latency, scenario.places))
         self.sight = Sight(
             now_us=lambda: self.agenda.now_us,
             programs=self.programs,
@@ -420,7 +421,6 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     TrailHolds,
     ComesToRest,
 )
-START: Final = WallMs(1_800_000_000_000)
 LOOK_US: Final = 1_000_000
 LOOK_UP_US: Final = 400_000
 RESTART_US: Final = 1_000_000

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from i247_protocol.errors import CallerFault
+from i247_protocol.limits import RECIPIENTS_MAX
 from i247_simulations.quantities import duration_ms
 from i247_simulations.traffic import TEXT_BYTES_MAX, Kind, Line
 
@@ -44,8 +45,10 @@ def read_log(text: str, name: str, *, begin_ms: int) -> tuple[Line, ...]:
     for number, row in _rows(text, name, [LOG_COLUMNS]):
         to = tuple(row["to"].split())
         kind = _kind(row["kind"], name, number)
-        if kind is not Kind.NOTICE and (not to or row["from"] in to or len(set(to)) != len(to)):
+        if (not to and kind is not Kind.NOTICE) or row["from"] in to or len(set(to)) != len(to):
             raise _fault(name, number, "to: nobody, the sender, or somebody twice", "name others, with spaces between")
+        if len(to) > RECIPIENTS_MAX:
+            raise _fault(name, number, "to: too many", f"one message goes to {RECIPIENTS_MAX}; write several lines")
         if kind is Kind.QUERY and len(to) > 1:
             raise _fault(name, number, "to: more than one", "a query goes to one member; write a line for each")
         lines.append((number, row["instant"], Line(0, row["from"], to, kind, _bytes(row["bytes"], name, number))))

@@ -13,7 +13,7 @@ from i247_protocol.errors import CallerFault
 from i247_protocol.limits import HUBS_MAX
 from i247_protocol.names import SECRETARIAT
 from i247_simulations.faults import Fault, Partition
-from i247_simulations.latency import Place, distance_km
+from i247_simulations.latency import Matrix, Place, distance_km
 from i247_simulations.scenario import Scenario
 from i247_simulations.traffic import Burst, Kind, Stream
 
@@ -53,6 +53,8 @@ def with_hubs(scenario: Scenario, count: int | None) -> Scenario:
         return scenario
     if not 1 <= count <= HUBS_MAX:
         raise CallerFault("choosing hubs", f"there are 1 to {HUBS_MAX}")
+    if isinstance(scenario.latency, Matrix) and scenario.latency.otherwise_ms is None:
+        raise CallerFault("choosing hubs", "its latencies were measured for those it has; add `otherwise` to them")
     places = dict(scenario.places)
     hubs = _largest(scenario, count)
     while len(hubs) < count:

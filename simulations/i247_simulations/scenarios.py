@@ -39,7 +39,7 @@ __all__ = [
 def find_scenario(name: str) -> Scenario:
     """Return a scenario of ours by its name, or that of a file by its path, which ends in `.toml`."""
     path = _path(name, Path())
-    return composed(_settings(path, ()), name=path.stem, where=path.name, atlas=_atlas(), read=_read)
+    return composed(_settings(path, ()), name=path.stem, where=path.name, atlas=_atlas(), text_of=_read)
 
 
 def text_of(name: str) -> str:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import asin, degrees
 from string import ascii_uppercase
 from typing import Final
 
-from i247_protocol.limits import HUBS_MAX, MEMBERS_MAX
 from i247_protocol.names import SECRETARIAT
-from i247_simulations.countries import Atlas
 from i247_simulations.latency import Place, distance_km
 
 
@@ -25,24 +23,35 @@ class Topology:
     homes: dict[str, tuple[str, ...]]
     places: dict[str, Place]
 
+    @property
+    def hubs(self) -> set[str]:
+        """All hubs."""
+        return {hub for homes in self.homes.values() for hub in homes}
 
-def of_bureaus(atlas: Atlas, homes_each: int) -> Topology:
+    @property
+    def names(self) -> set[str]:
+        """All hubs and members."""
+        return self.hubs | self.homes.keys()
+
+
+def of_bureaus(bureaus: Mapping[str, Sequence[str]], homes_each: int) -> dict[str, tuple[str, ...]]:
     """Return all members at their bureaus; a second home is Lyon, or for Lyon's own members another, dealt in turn."""
-    others = [hub for hub in atlas.bureaus if hub != LYON]
+    others = [hub for hub in bureaus if hub != LYON]
     homes: dict[str, tuple[str, ...]] = {}
-    for hub, codes in atlas.bureaus.items():
+    for hub, codes in bureaus.items():
         for n, code in enumerate(codes):
             homes[code] = (hub, others[n % len(others)] if hub == LYON else LYON)[:homes_each]
-    return Topology(dict(sorted(homes.items())), dict(atlas.places))
+    return dict(sorted(homes.items()))
 
 
-def at_nearest(members: Sequence[str], hubs: Sequence[str], places: Mapping[str, Place], homes_each: int) -> Topology:
+def at_nearest(
+    members: Sequence[str], hubs: Sequence[str], places: Mapping[str, Place], homes_each: int
+) -> dict[str, tuple[str, ...]]:
     """Return each member at home with the hubs nearest to it."""
-    homes = {
+    return {
         code: tuple(sorted(hubs, key=lambda hub: (distance_km(places[code], places[hub]), hub))[:homes_each])
         for code in sorted(members)
     }
-    return Topology(homes, dict(places))
 
 
 def in_ring(members: int, hubs: int, homes_each: int) -> Topology:
@@ -55,7 +64,7 @@ def in_ring(members: int, hubs: int, homes_each: int) -> Topology:
         homes[code] = tuple(ring[(at + step) % hubs] for step in range(min(homes_each, hubs)))
         # North and south of their hub, in rows of five degrees.
         row = n // hubs % 24
-        places[code] = _at((row // 2 + 1) * (5 if row % 2 else -5), places[ring[at]].longitude)
+        places[code] = _at((row // 2 + 1) * (5.0 if row % 2 else -5.0), places[ring[at]].longitude)
     return Topology(dict(sorted(homes.items())), places)
 
 
@@ -65,14 +74,13 @@ def on_globe(members: int, hubs: int, homes_each: int) -> Topology:
     places = dict(zip(names, _spread(hubs), strict=True))
     codes = made_up(members)
     places.update(zip(codes, _spread(members), strict=True))
-    return at_nearest(codes, names, places, homes_each)
+    return Topology(at_nearest(codes, names, places, homes_each), places)
 
 
 def made_up(count: int) -> list[str]:
-    """Return so many codes, the Secretariat's first."""
+    """Return so many codes, the Secretariat's first; two letters are enough for 676."""
     codes = (one + other for one, other in product(ascii_uppercase, repeat=2))
-    others = (code for code in codes if code != SECRETARIAT)
-    return [SECRETARIAT, *(next(others) for _ in range(count - 1))]
+    return [SECRETARIAT, *islice((code for code in codes if code != SECRETARIAT), count - 1)]
 
 
 def _hub_names(count: int) -> list[str]:
@@ -91,6 +99,3 @@ def _at(latitude: float, longitude: float) -> Place:
 
 LYON: Final = "lyon"
 GOLDEN_ANGLE: Final = 137.50776405003785
-MADE_UP_MAX: Final = MEMBERS_MAX
-"""Two capital letters would name 676; a roster holds this many."""
-HUBS_MADE_UP_MAX: Final = HUBS_MAX

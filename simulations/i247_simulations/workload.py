@@ -125,14 +125,14 @@ class Workload:
         burst, chance = event
         if not self._is_on:
             return
-        author, other = self._voices.pair(burst.kind, chance)
-        author = author if burst.sender is None else MemberCode(burst.sender)
-        to = tuple(MemberCode(code) for code in burst.to if code != author)
-        if burst.kind in {Kind.DIFFUSION, Kind.NOTICE} and to:
+        author = MemberCode(burst.sender or self._voices.pair(burst.kind, chance)[0])
+        if author in burst.to:
+            author = chance.choice([one for one in self._members if one not in burst.to] or [author])
+        to = tuple(one for one in self._members if one != author and (one in burst.to or not burst.to))
+        if burst.to and burst.kind in {Kind.DIFFUSION, Kind.NOTICE}:
             self._diffuse(author, to, bytes_of(burst.size, chance))
-            return
-        others = to or tuple(one for one in self._members if one != author)
-        self._say(burst.kind, author, chance.choice(others) if to or other == author else other, burst.size, chance)
+        else:
+            self._say(burst.kind, author, chance.choice(to), burst.size, chance)
 
     def _next_line(self) -> None:
         line = next(self._replayed, None)

@@ -52,7 +52,7 @@ format: setup ## format the code and mend what lint can mend
 lock: $(VENV)/.dependencies ## write requirements.lock anew from pyproject.toml (UPGRADE=1 takes newer versions)
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --no-build-isolation \
-	  --extra dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+	  --extra dev --extra sim --extra cluster $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
 
 lock-peers: $(VENV)/.dependencies ## write the lock files of what only bench-peers needs (UPGRADE=1 as above)
 	@for name in requirements requirements-lxmf; do \

@@ -56,6 +56,7 @@ EDGES = frozenset(
         "i247_node.views",
         "i247_simulations.choosing",
         "i247_simulations.cli",
+        "i247_simulations.cluster",
         "i247_simulations.scenarios",
         "i247_simulations.swarm",
     }

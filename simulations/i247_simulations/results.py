@@ -1,7 +1,7 @@
 """Fix the shape of what a run tells: `result.json`, and the failure that can be replayed.
 
-Whoever draws, compares or merges runs reads these and nothing else. A field is added at the end with a new
-`schema`, and never changes its meaning. Instants are milliseconds of virtual time since the run began, latencies are
+Whoever draws, compares or merges runs reads these and nothing else. A field is added with a new `schema`, and never
+changes its meaning; a file of another schema is refused, since its run can be made again. Instants are milliseconds of virtual time since the run began, latencies are
 milliseconds; quantiles are over whole runs. docs/simulation.md 5.
 """
 
@@ -16,6 +16,8 @@ from i247_simulations.faults import Fault
 from i247_simulations.scenario import Scenario
 
 SCHEMA: Final = 2
+"""Of results and swarms. 2: latencies by priority, ends of questions, what senders owe, who watched, the command, the scenario; swarms."""
+FAILURE_SCHEMA: Final = 2
 
 
 class Verdict(StrEnum):
@@ -47,7 +49,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p99_ms: int
     max_ms: int
     histogram: tuple[tuple[int, int], ...]
-    """(upper edge in ms, how many), edges growing by a fifth; empty buckets are left out."""
+    """(upper edge in ms, how many), edges growing by a twentieth; empty buckets are left out."""
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +67,8 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p50_ms: int
     """Of what was received since the sample before; 0 when nothing was."""
     p99_ms: int
+    owed: int
+    """Deliveries that senders have saved and that have not ended."""
 
 
 class Flow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +129,12 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lives: tuple[Life, ...]
     """Of the messages that broke a promise, else of the slowest one."""
     latencies: tuple[Latency, ...]
+    priorities: tuple[Latency, ...]
+    """The same messages, by priority instead of kind."""
+    answers: Latency
+    """From a question to its last answer, for those that were answered or refused."""
+    questions: dict[str, int]
+    """How many questions ended in each way; those that had not ended are `open` or `pending`."""
     samples: tuple[Sample, ...]
     flows: tuple[Flow, ...]
     counters: dict[str, dict[str, int]]
@@ -137,6 +147,40 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Turns of all programs."""
     whole: Scenario
     """What was run."""
+    watched: dict[str, tuple[str, ...]]
+    """Which checkers watched each promise."""
+    command: str
+    """The command line that runs it again; empty when it was run by other means."""
+
+
+class SeedEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one seed of a swarm ended."""
+
+    seed: int
+    verdict: Verdict
+    trace: str
+    accepted: int
+
+
+class Swarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What many seeds of one scenario tell, in order of seeds; one shard of them has the same shape as all."""
+
+    schema: int
+    version: str
+    scenario: str
+    scenario_hash: str
+    level: str
+    plant: str
+    asked: tuple[int, ...]
+    """The seeds that were wanted; those without an end were not reached in time."""
+    ends: tuple[SeedEnd, ...]
+    marks: dict[str, int]
+    failures: tuple[Failure, ...]
+
+    @property
+    def broken(self) -> tuple[int, ...]:
+        """The seeds in which a promise is broken."""
+        return tuple(one.seed for one in self.ends if one.verdict is Verdict.BROKEN)
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

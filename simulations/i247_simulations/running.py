@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from i247_protocol.errors import CallerFault
 from i247_simulations.faults import Fault, Level, draw
 from i247_simulations.plants import find_plant
-from i247_simulations.results import SCHEMA, Failure, Flow, Life, Result, Verdict
+from i247_simulations.results import FAILURE_SCHEMA, SCHEMA, Failure, Flow, Life, Result, Sample, Verdict
 from i247_simulations.scenario import Scenario
 from i247_simulations.streams import luck
-from i247_simulations.world import World
+from i247_simulations.world import CHECKERS, World
 
 
 def plan_of(scenario: Scenario, seed: int, level: Level, plant: str = "") -> tuple[Fault, ...]:
@@ -38,17 +38,23 @@ def run(
     plan: Sequence[Fault] | None = None,
     version: str = "",
     tell_lives: bool = True,
+    command: str = "",
+    sampled: Callable[[Sample], None] | None = None,
 ) -> Result:
-    """Run once; with `tell_lives` a second time, to follow the message concerned."""
+    """Run once; with `tell_lives` a second time, to follow the message concerned.
+
+    `sampled` is told how the first of these runs goes on; it can change nothing.
+    """
     faults = plan_of(scenario, seed, level, plant) if plan is None else tuple(plan)
     world = World(scenario, seed, faults, find_plant(plant))
+    world.measures.sampled = sampled
     world.run()
     breaches = world.sight.breaches
     followed = next(
         (bytes.fromhex(one.message) for one in breaches if one.message), b"" if breaches else world.measures.slowest[1]
     )
     lives = (_follow(scenario, seed, faults, plant, followed),) if tell_lives and followed else ()
-    return _result(world, level, plant, faults, lives, version)
+    return _result(world, level, plant, faults, lives, version, command)
 
 
 def failure_of(result: Result) -> Failure | None:
@@ -56,7 +62,7 @@ def failure_of(result: Result) -> Failure | None:
     if not result.breaches:
         return None
     return Failure(
-        schema=SCHEMA,
+        schema=FAILURE_SCHEMA,
         version=result.version,
         scenario=result.scenario,
         scenario_hash=result.scenario_hash,
@@ -79,7 +85,9 @@ def scenario_of(failure: Failure) -> Scenario:
     return failure.whole
 
 
-def replay(failure: Failure, *, plan: Sequence[Fault] | None = None, tell_lives: bool = False) -> Result:
+def replay(
+    failure: Failure, *, plan: Sequence[Fault] | None = None, tell_lives: bool = False, command: str = ""
+) -> Result:
     """Run a failure again, or with another plan."""
     return run(
         scenario_of(failure),
@@ -89,6 +97,7 @@ def replay(failure: Failure, *, plan: Sequence[Fault] | None = None, tell_lives:
         plan=failure.faults if plan is None else plan,
         version=failure.version,
         tell_lives=tell_lives,
+        command=command,
     )
 
 
@@ -99,7 +108,13 @@ def _follow(scenario: Scenario, seed: int, faults: Sequence[Fault], plant: str, 
 
 
 def _result(
-    world: World, level: Level, plant: str, faults: tuple[Fault, ...], lives: tuple[Life, ...], version: str
+    world: World,
+    level: Level,
+    plant: str,
+    faults: tuple[Fault, ...],
+    lives: tuple[Life, ...],
+    version: str,
+    command: str,
 ) -> Result:
     scenario, measures = world.scenario, world.measures
     counters = {name: dict(sorted(totals.items())) for name, totals in world.counters.items()}
@@ -122,7 +137,10 @@ def _result(
         faults=faults,
         breaches=tuple(world.sight.breaches),
         lives=lives,
-        latencies=measures.latencies(),
+        latencies=measures.latencies,
+        priorities=measures.priorities,
+        answers=measures.answers,
+        questions=measures.questions,
         samples=tuple(measures.samples),
         flows=tuple(Flow(*way, *flow) for way, flow in sorted(world.network.flows.items())),
         counters=counters,
@@ -131,6 +149,8 @@ def _result(
         ended=measures.ended,
         events=world.turns,
         whole=scenario,
+        watched=_watched(),
+        command=command,
     )
 
 
@@ -142,6 +162,13 @@ def _marks(world: World, counters: dict[str, dict[str, int]]) -> dict[str, int]:
             if name in SOMETIMES:
                 marks[SOMETIMES[name]] += count
     return dict(sorted({**marks, **world.marks}.items()))
+
+
+def _watched() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for one in CHECKERS:
+        found.setdefault(one.promise, []).append(one.__name__)
+    return {promise: tuple(sorted(names)) for promise, names in sorted(found.items())}
 
 
 SOMETIMES: Final = {

@@ -125,6 +125,6 @@ def _short(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-TICK_WIDTH: Final = 66
+TICK_WIDTH: Final = 80
 WIDE: Final = Canvas(900, is_narrow=False)
 NARROW: Final = Canvas(360, is_narrow=True)

@@ -69,8 +69,8 @@ class _Frame:
     """The part of the map that is shown, and its scale."""
 
     def __init__(self, canvas: Canvas) -> None:
-        left, self._top = -2.56, projected((0, 80))[1]
-        self._left, self._scale = left, canvas.width / 5.25
+        left, self._top = -2.72, projected((0, 80))[1]
+        self._left, self._scale = left, canvas.width / 5.44
         self.height = round((self._top - projected((0, -56))[1]) * self._scale)
 
     def at(self, place: Place) -> tuple[float, float]:

@@ -109,10 +109,15 @@ class Measures(Checker):
         recent, self._recent = self._recent, Spread()
         at_ms = self.sight.now_us() // 1_000
         quantiles = recent.quantile(0.5), recent.quantile(0.99)
-        sample = Sample(at_ms, self.accepted, self.delivered, waiting, frames, *quantiles, len(self._owed))
+        sample = Sample(at_ms, self.accepted, self.delivered, waiting, frames, *quantiles, self.owed)
         self.samples.append(sample)
         if self.sampled is not None:
             self.sampled(sample)
+
+    @property
+    def owed(self) -> int:
+        """How many deliveries senders have saved that have not ended."""
+        return len(self._owed)
 
     @property
     def latencies(self) -> tuple[Latency, ...]:

@@ -147,6 +147,8 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Turns of all programs."""
     whole: Scenario
     """What was run."""
+    owed: int
+    """Deliveries that had not ended when the run did."""
     watched: dict[str, tuple[str, ...]]
     """Which checkers watched each promise."""
     command: str

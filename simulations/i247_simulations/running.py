@@ -149,6 +149,7 @@ def _result(
         ended=measures.ended,
         events=world.turns,
         whole=scenario,
+        owed=measures.owed,
         watched=_watched(),
         command=command,
     )

@@ -151,6 +151,15 @@ def test_kinds_together_have_the_quantiles_of_all(results: list[Result]) -> None
     assert values["bytes"] == sum(flow.bytes for flow in results[0].flows)
 
 
+def test_a_run_tells_its_questions_and_what_is_owed(results: list[Result]) -> None:
+    for result in results:
+        assert result.answers.count == result.questions["answered"] == sum(result.questions.values())
+        assert max(one.owed for one in result.samples) > 0
+        assert result.owed == 0
+        for some in (result.latencies, result.priorities):
+            assert sum(one.count for one in some) == together(result.latencies).count > 0
+
+
 # --- shards ---
 
 

@@ -56,7 +56,6 @@ def _verdict(result: Result) -> Markup:
         f"i247 simulation · {result.scenario} · seed {result.seed} · faults {result.level} · version {result.version}"
     )
     whole = together(result.latencies)
-    owed = result.samples[-1].owed if result.samples else 0
     under = f"{many(len(result.members), 'member')} at {many(len(result.hubs), 'hub')} lived through {span(length)} "
     under += f"and {many(len(struck(result)), 'fault')}."
     under += f" A bug was planted on purpose: {result.plant}." if result.plant else ""
@@ -67,7 +66,7 @@ def _verdict(result: Result) -> Markup:
         (span(whole.p50_ms), "half arrived within", f"99 % within {span(whole.p99_ms)}"),
         (f"{count(result.questions.get('answered', 0))} of {count(asked)}", "questions answered", _unanswered(result)),
         (count(len(struck(result))), "faults struck", f"{many(sum(result.marks.get(name, 0) for name in CRASHES), 'turn')} lost in crashes"),
-        (count(owed), "deliveries still owed", "when the run ended"),
+        (count(result.owed), "deliveries still owed", "when the run ended"),
     ]  # fmt: skip
     return stack(banner(word, f"{headline(result)}.", under, kind), command(result.command), tiles(facts))  # fmt: skip
 
@@ -129,9 +128,8 @@ def _waiting(result: Result) -> Markup:
     if not result.samples:
         return NOTHING
     worst = max(result.samples, key=lambda one: one.owed)
-    end = result.samples[-1].owed
     lead = f"At most {many(worst.owed, 'delivery', 'deliveries')} were on their way at once, at {span(worst.at_ms)}; "
-    lead += f"at the end {end or 'none'}."
+    lead += f"at the end {count(result.owed) if result.owed else 'none'}."
     return stack(para(lead), waiting_figure(result, lead))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from i247_protocol.errors import CallerFault
 from i247_simulations.faults import Level
 from i247_simulations.results import SCHEMA, Result, SeedEnd, Swarm
-from i247_simulations.running import SOMETIMES, failure_of
+from i247_simulations.running import SEEN, SOMETIMES, failure_of
 from i247_simulations.scenario import Scenario
 
 
@@ -62,7 +62,7 @@ def merged(swarms: Sequence[Swarm]) -> Swarm:
 
 def never(swarm: Swarm) -> list[str]:
     """Return the situations that ought to come about somewhere and never did."""
-    return sorted(word for word in SOMETIMES.values() if not swarm.marks.get(word))
+    return sorted(word for word in (*SOMETIMES.values(), *SEEN) if not swarm.marks.get(word))
 
 
 def _summed(marks: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from i247_simulations.measures import EDGES, Spread
 from i247_simulations.merging import gathered, merged, never
 from i247_simulations.metrics import METRICS, together, values_of
 from i247_simulations.results import Result, SeedEnd, Swarm, Verdict
-from i247_simulations.running import SOMETIMES, run
+from i247_simulations.running import SEEN, SOMETIMES, run
 from i247_simulations.scenarios import TINY, with_until
 from i247_simulations.sweeping import Case, Cell, Sweep, change, choices, estimate, grid, with_settings
 from i247_simulations.traffic import Kind
@@ -171,7 +171,9 @@ def test_shards_merged_are_the_whole_swarm(results: list[Result]) -> None:
     parts = [swarm([results[3], results[1]], (2, 4)), swarm([results[0], results[2]], (1, 3, 5))]
     assert merged(parts) == merged(parts[::-1]) == whole
     assert [end.seed for end in whole.ends] == [1, 2, 3, 4]
-    assert set(never(whole)) == {word for word in SOMETIMES.values() if not any(one.marks[word] for one in results)}
+    assert set(never(whole)) == {
+        word for word in (*SOMETIMES.values(), *SEEN) if not any(one.marks[word] for one in results)
+    }
     with pytest.raises(CallerFault, match="share seed 2"):
         merged([whole, parts[0]])
     with pytest.raises(CallerFault) as found:

@@ -87,3 +87,8 @@ def test_a_wake_after_the_end_does_nothing() -> None:
     poller = Poller()
     poller.close()
     poller.wake()
+
+
+def test_a_source_of_large_messages_leaves_the_others_their_share() -> None:
+    frames = drain([Stock("large", 100, TURN_BYTES_MAX), Stock("small", 100, 100)], 256)
+    assert {frame.link for frame in frames} == {b"large", b"small"}

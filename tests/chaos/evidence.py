@@ -140,7 +140,7 @@ def _judge_heard(name: str, book: Book, signed: Mapping[str, set[bytes]]) -> Ite
 
 
 ENDED = frozenset({DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.EXPIRED})
-# What a hub says of good mail whose clock is over five minutes off, docs/chaos.md 5. Nothing else is refused here.
+# What a hub alone, with a wrong clock, says of good mail: docs/chaos.md 5. Nothing else is refused here.
 REFUSALS = frozenset({Reason.EXPIRED.value, Reason.LIFETIME_TOO_LONG.value})
 FIRST_END = CONVERSATION_NUMBER[ConversationState.ANSWERED]
 ENTRIES = """

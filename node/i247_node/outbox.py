@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from i247_keys.cardfile import CardFile
 from i247_keys.keycard import EpochKey
@@ -102,7 +102,7 @@ class Outbox:
         self._held_back: dict[tuple[MemberCode, Priority], MonoMs] = {}
         self._without_card: set[MemberCode] = set()
         # Keys that a hub has called dead. It may have lied, so they are tried again later.
-        self._dead: dict[MemberCode, tuple[bytes, MonoMs]] = {}
+        self._dead: dict[MemberCode, _Dead] = {}
         self._patience: Timers[MemberCode] = Timers()
         self._tries: dict[MemberCode, int] = {}
 
@@ -227,16 +227,22 @@ class Outbox:
         """Return the key to seal to a member, or None while there is none that is in use and not called dead."""
         card = self._cards.of(member)
         key = None if card is None else card.sealing_key(now.wall)
-        dead, until = self._dead.get(member, (b"", now.mono))
-        return None if key is None or (key.kid == dead and now.mono < until) else key
+        dead = self._dead.get(member)
+        is_dead = key is not None and dead is not None and key.kid == dead.kid and now.mono < dead.until
+        return None if is_dead else key
 
     def _call_dead(self, member: MemberCode, kid: bytes | None, now: Now) -> None:
-        """Seal to a key no more for a while; a short one when it is only known that some key of the member is dead."""
+        """Seal to a key no more for a while, longer each time; without `kid` to the one that would be used now.
+
+        The hub may lie, or be behind and not know the newest keycard yet, so the first while is short.
+        """
         key = self._key_of(member, now)
-        if kid is not None:
-            self._dead[member] = (kid, MonoMs(now.mono + RETRY_MS_MAX))
-        elif key is not None:
-            self._dead[member] = (key.kid, MonoMs(now.mono + RESEND_MS))
+        kid = key.kid if kid is None and key is not None else kid
+        before = self._dead.get(member)
+        if kid is None or (before is not None and before.kid == kid and now.mono < before.until):
+            return
+        pause = RESEND_MS if before is None or before.kid != kid else min(RETRY_MS_MAX, 2 * before.pause_ms)
+        self._dead[member] = _Dead(kid, MonoMs(now.mono + pause), pause)
 
     def _has_room(self) -> bool:
         """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
@@ -480,6 +486,14 @@ class Outbox:
         """Return an exponential pause with full jitter."""
         longest = min(RETRY_MS_MAX, PATIENCE_MS << min(tries, 10))
         return PATIENCE_MS // 2 + int.from_bytes(self._entropy(4)) * longest // 2**32
+
+
+class _Dead(NamedTuple):
+    """A key that a hub has called dead, until when it is left alone, and how long that is."""
+
+    kid: bytes
+    until: MonoMs
+    pause_ms: int
 
 
 def _kid(parcel: Parcel, member: MemberCode) -> bytes:

@@ -73,6 +73,7 @@ DEEDS: Final = {
     "lie.alter": "altered headers",
     "lie.rot": "changed single bits of bodies",
     "lie.forge-custody": "gave custody for what it threw away",
+    "lie.no-custody": "took mail, gave credit, and never gave custody",
     "lie.forge-cards": "handed out forged keycards",
     "lie.withhold-directory": "withheld directory and keycards",
     "lie.forge-directory": "handed out a forged directory",
@@ -80,5 +81,6 @@ DEEDS: Final = {
     "mischief.flood": "flooded others with letters",
     "mischief.garbage": "sent garbage to its hubs",
     "mischief.replay": "sent to its hubs what it had sent before",
+    "mischief.hoard": "kept what it was given without a word",
     "mischief.impersonate": "pretended to be another member",
 }

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Final
+from typing import ClassVar, Final
 
 from i247_hub.machine import HubMachine
 from i247_node.commands import Accepted
@@ -53,6 +53,11 @@ class Spread:
 
 class Measures(Checker):
     """What a result tells of a run, beside its promises."""
+
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {
+        "told": frozenset({Accepted}),
+        "durable": frozenset({KeepEntry, KeepDelivery}),
+    }
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)

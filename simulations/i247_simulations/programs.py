@@ -13,10 +13,11 @@ from i247_hub.machine import HubMachine
 from i247_node.machine import NodeMachine
 from i247_protocol.errors import WorldFault
 from i247_protocol.limits import EVENTS_IN_TURN_MAX
-from i247_protocol.machine import Effect, LinkId
+from i247_protocol.machine import Effect, LinkId, Persist, Tell
 from i247_protocol.names import MonoMs, Now
 from i247_protocol.pump import Pump
 from i247_simulations.agenda import Agenda
+from i247_simulations.audience import Audience
 from i247_simulations.clocks import Clock
 from i247_simulations.disk import Disk
 from i247_simulations.network import Network
@@ -40,10 +41,6 @@ class Bent(Protocol):
 
 class Surroundings(Protocol):
     """What a program reports to."""
-
-    def effect(self, program: Program, effect: Effect) -> None:
-        """See what a machine wants done, as it is yielded."""
-        ...
 
     def said(self, program: Program, news: object) -> None:
         """Take news, after the commit."""
@@ -73,6 +70,7 @@ class Program:
         network: Network,
         around: Surroundings,
         commit_us: int,
+        audience: Audience,
         bent: Bent | None,
         pump: type[Pump[Any]],
     ) -> None:
@@ -89,6 +87,7 @@ class Program:
         self._network = network
         self._around = around
         self._commit_us = commit_us
+        self._audience = audience
         self._bent = bent
         self._inbox: list[object] = []
         self._is_due = False
@@ -110,7 +109,8 @@ class Program:
 
     def start(self) -> None:
         """Have the first turn."""
-        self._turn(lambda: self.pump.perform(self._watched(self.machine.start(self.now))))
+        now = self.now
+        self._turn(self.pump.perform, self._watched(self.machine.start(now)))
 
     def take(self, event: object) -> None:
         """Take an event in."""
@@ -141,9 +141,15 @@ class Program:
         return self._watched(self.machine.finish(now))
 
     def _watched(self, effects: Iterable[Effect]) -> Iterator[Effect]:
-        see = self._around.effect
+        """Show each effect, as it is yielded, to those who look at its kind."""
+        audience = self._audience
         for effect in effects:
-            see(self, effect)
+            if isinstance(effect, Persist):
+                what = effect.record
+            else:
+                what = effect.news if isinstance(effect, Tell) else effect.frame
+            for see in audience[type(what)]:
+                see(self, effect)
             yield effect
 
     def _become_due(self) -> None:
@@ -155,21 +161,24 @@ class Program:
         self._is_due = False
         if not self.runs:
             return
-        events, self._inbox = self._inbox[:EVENTS_IN_TURN_MAX], self._inbox[EVENTS_IN_TURN_MAX:]
-        self._turn(lambda: self.pump.turn(events, self.now))
+        events, self._inbox = self._inbox, []
+        if len(events) > EVENTS_IN_TURN_MAX:
+            events, self._inbox = events[:EVENTS_IN_TURN_MAX], events[EVENTS_IN_TURN_MAX:]
+        self._turn(self.pump.turn, events, self.now)
         if self._inbox and self.runs:
             self._become_due()
 
-    def _turn(self, turn: Callable[[], None]) -> None:
+    def _turn(self, turn: Callable[..., None], *given: object) -> None:
         self.turns += 1
         self._commits = self.disk.commits
         try:
-            turn()
+            turn(*given)
         except WorldFault:
             self._news.clear()
             self._around.failed(self)
             return
-        news, self._news[:] = list(self._news), []
+        news = self._news.copy()
+        self._news.clear()
         delay_us = self._delay_us()
         self._busy_until_us = self._agenda.now_us + delay_us
         if delay_us:

@@ -18,10 +18,11 @@ from i247_node.commands import Command, LookUp, LookupFinished
 from i247_node.machine import NodeMachine
 from i247_node.records import KeepOutgoing
 from i247_node.registers import Finding
-from i247_protocol.machine import Admit, Dial, DirectoryGiven, Effect, FrameArrived, LinkLost, LinkUp
+from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkLost, LinkUp
 from i247_protocol.names import HubName, MemberCode, WallMs
 from i247_protocol.queries import Status
 from i247_simulations.agenda import Agenda
+from i247_simulations.audience import Audience
 from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
 from i247_simulations.checkers.keeping import EveryQuestionEnds, NothingLost, OnlyOnce
 from i247_simulations.checkers.secrecy import SenderUnknown
@@ -92,9 +93,9 @@ class World:
         watchers: list[Checker] = [kind(self.sight) for kind in CHECKERS]
         watchers += [self.measures, self.follower] if follow else [self.measures]
         self._on_command = _those(watchers, "commanded")
-        self._on_effect = _those(watchers, "effect")
-        self._on_durable = _those(watchers, "durable")
-        self._on_told = _those(watchers, "told")
+        self._on_effect = Audience(_that(watchers, "effect"), "effect")
+        self._on_durable = Audience(_that(watchers, "durable"), "durable")
+        self._on_told = Audience(_that(watchers, "told"), "told")
         self._on_frame = _those(watchers, "frame")
         self._on_turn = _those(watchers, "turned")
         self._on_boot = _those(watchers, "booted")
@@ -230,11 +231,6 @@ class World:
 
     # What programs report.
 
-    def effect(self, program: Program, effect: Effect) -> None:
-        """See what a machine wants done."""
-        for see in self._on_effect:
-            see(program, effect)
-
     def said(self, program: Program, news: object) -> None:
         """Take a program's news."""
         match news:
@@ -246,7 +242,7 @@ class World:
                 self.agenda.after(LOOK_UP_US, self._looked_up, (program, news))
             case _:
                 self._note(program.name, repr(news).encode())
-                for see in self._on_told:
+                for see in self._on_told[type(news)]:
                     see(program, news)
 
     def turned(self, program: Program) -> None:
@@ -280,6 +276,7 @@ class World:
             network=self.network,
             around=self,
             commit_us=self.scenario.commit_us,
+            audience=self._on_effect,
             bent=self._plant.bent,
             pump=self._plant.pump,
         )
@@ -348,7 +345,7 @@ class World:
                 one = record.message
                 to = tuple(str(member) for member in one.to)
                 self.sight.sent[one.sid] = (name, self.agenda.now_us, to, one.act.value, one.prio)
-            for see in self._on_durable:
+            for see in self._on_durable[type(record)]:
                 see(program, record)
 
     def _looked_up(self, event: tuple[Program, LookUp]) -> None:
@@ -402,7 +399,12 @@ def _read_trust(pin: bytes, data: bytes) -> Trust:
 
 def _those(watchers: Iterable[Checker], name: str) -> list[Callable[..., None]]:
     """Return a method of those watchers that have one of their own."""
-    return [getattr(one, name) for one in watchers if getattr(type(one), name) is not getattr(Checker, name)]
+    return [getattr(one, name) for one in _that(watchers, name)]
+
+
+def _that(watchers: Iterable[Checker], name: str) -> list[Checker]:
+    """Return those watchers that have a method of their own."""
+    return [one for one in watchers if getattr(type(one), name) is not getattr(Checker, name)]
 
 
 CHECKERS: Final[tuple[type[Checker], ...]] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from i247_hub.machine import HubMachine
 from i247_node.commands import Accepted, AskQuestion, Command, ConversationMoved, Declined
@@ -29,6 +29,7 @@ class UrgentFirst(Checker):
     """Each priority uses its own connection, and in a calm world nothing urgent waits."""
 
     promise = "P9"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({Put}), "durable": frozenset({KeepEntry})}
 
     def effect(self, program: Program, effect: Effect) -> None:
         """Compare an envelope's priority with the lane that it goes by."""
@@ -53,6 +54,7 @@ class Bounded(Checker):
     """Nobody puts more than the other side's credit; sessions and expired rows do not pile up."""
 
     promise = "P10"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({Hello, Credit, Put})}
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
@@ -109,6 +111,7 @@ class TrailHolds(Checker):
     """Audit records follow one another without a gap, on disk and from life to life."""
 
     promise = "P11"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"durable": frozenset({KeepAudit}), "told": frozenset({Accepted})}
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
@@ -149,6 +152,7 @@ class NoStorm(Checker):
     """Nobody asks or repeats without pause: counted for each node and member, over five minutes."""
 
     promise = "P10"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({Ask, Put})}
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
@@ -182,6 +186,7 @@ class ComesToRest(Checker):
     """Once everything is healed, all that was accepted ends, and whoever asks is answered."""
 
     promise = "P5"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"told": frozenset({Accepted, Declined, ConversationMoved})}
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)

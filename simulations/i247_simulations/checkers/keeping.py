@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from i247_node.commands import Accepted, ConversationMoved
 from i247_node.records import (
@@ -23,6 +23,10 @@ class NothingLost(Checker):
     """What a user was told is accepted is saved; what counts as delivered is saved by its recipient."""
 
     promise = "P3"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {
+        "durable": frozenset({KeepEntry, KeepDelivery}),
+        "told": frozenset({Accepted}),
+    }
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
@@ -93,6 +97,7 @@ class OnlyOnce(Checker):
     """One message of one sender is one entry, whatever crashes and repeats."""
 
     promise = "P4"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"durable": frozenset({KeepEntry})}
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
@@ -130,6 +135,10 @@ class EveryQuestionEnds(Checker):
     """A question ends once, by its time, and not before without an answer."""
 
     promise = "P5"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {
+        "durable": frozenset({KeepConversation}),
+        "told": frozenset({ConversationMoved}),
+    }
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from i247_node.commands import Command
 from i247_protocol.machine import Effect
@@ -63,6 +64,8 @@ class Checker:
     """One observer; a subclass overrides what it wants to see."""
 
     promise = ""
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {}
+    """Of which kinds `effect` (by record, frame or news), `durable` and `told` are called; of all where not named."""
 
     def __init__(self, sight: Sight) -> None:
         self.sight = sight

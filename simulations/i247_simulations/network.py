@@ -9,7 +9,7 @@ what it held back until then is lost, or comes when it ends. docs/simulation.md 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -48,10 +48,30 @@ class Programs(Protocol):
 
 
 @dataclass(slots=True, eq=False)
+class _Way:
+    """From one program to another: what is so whatever connection there is, and what goes wrong on it."""
+
+    names: tuple[str, str]
+    base_us: int
+    chance: Random
+    key: bytes
+    """What the sender proves to hold."""
+    frames: int = 0
+    bytes: int = 0
+    blocked: int = 0
+    """How many partitions there are between the two."""
+    stalled_until_us: int = 0
+    scrambled: tuple[Scramble, Random] | None = None
+    """The fault by which frames come twice or out of order, and its luck."""
+
+
+@dataclass(slots=True, eq=False)
 class Connection:
     """One connection; side 0 has dialled, side 1 is the hub that was called."""
 
     names: tuple[str, str]
+    ways: tuple[_Way, _Way]
+    """By the side that sends."""
     links: tuple[LinkId, LinkId]
     boots: tuple[int, int]
     began_us: int
@@ -61,6 +81,10 @@ class Connection:
     flying: list[int] = field(default_factory=lambda: [0, 0])
     closed_us: int | None = None
     lost_after_us: int = 0
+
+
+Flying = tuple[Connection, int, bytes, int]
+"""A frame on its way: connection, sending side, bytes, when it left (us)."""
 
 
 @dataclass(slots=True)
@@ -83,38 +107,40 @@ class Network:
         self._agenda = agenda
         self._programs = programs
         self._least = ways
-        self._lines: dict[tuple[str, LinkId], _Line] = {}
-        self._ends: dict[tuple[str, LinkId], tuple[Connection, int]] = {}
-        self._ways: dict[tuple[str, str], tuple[int, Random]] = {}
-        self._blocked: Counter[tuple[str, str]] = Counter()
-        self._stalled_until: dict[tuple[str, str], int] = {}
+        self._lines: defaultdict[str, dict[LinkId, _Line]] = defaultdict(dict)
+        self._ends: defaultdict[str, dict[LinkId, tuple[Connection, int]]] = defaultdict(dict)
+        self._ways: dict[tuple[str, str], _Way] = {}
         self._slow: dict[str, list[SlowLinks]] = {}
-        self._scrambled: dict[tuple[str, str], tuple[Scramble, Random]] = {}
         self.overfull = 0
         """How often a connection ended because it could not take more."""
         self._inbound = 0
         self.lost = 0
-        self.flows: dict[tuple[str, str], list[int]] = {}
+
+    @property
+    def flows(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Frames and bytes that have gone from one program to another."""
+        return {way.names: (way.frames, way.bytes) for way in self._ways.values() if way.frames}
 
     # What programs do.
 
     def want(self, owner: str, boot: int, peers: Iterable[Peer]) -> None:
         """Keep connections of a program to exactly these peers."""
         wanted = {peer.link: peer for peer in peers}
-        for (name, link), line in list(self._lines.items()):
-            if name == owner and (line.boot != boot or wanted.get(link) != line.peer):
+        lines = self._lines[owner]
+        for link, line in list(lines.items()):
+            if line.boot != boot or wanted.get(link) != line.peer:
                 line.is_wanted = False
-                del self._lines[name, link]
+                del lines[link]
                 if line.connection is not None:
                     self._close(line.connection)
         for link, peer in wanted.items():
-            if (owner, link) not in self._lines:
-                line = self._lines[owner, link] = _Line(owner, boot, peer)
-                self._agenda.after(self._way(owner, _hub_of(link))[1].randint(0, 20_000), self._call, line)
+            if link not in lines:
+                line = lines[link] = _Line(owner, boot, peer)
+                self._agenda.after(self._way(owner, _hub_of(link)).chance.randint(0, 20_000), self._call, line)
 
     def transmit(self, sender: str, link: LinkId, data: bytes, depart_us: int) -> bool:
         """Send one frame; return False when its connection is gone."""
-        end = self._ends.get((sender, link))
+        end = self._ends[sender].get(link)
         if end is None:
             return False
         connection, side = end
@@ -122,55 +148,51 @@ class Network:
             self.overfull += 1
             self._break(connection)
             return False
-        receiver = connection.names[1 - side]
-        for one in self._programs.overheard(sender, receiver, data):
+        for one in self._programs.overheard(sender, connection.names[1 - side], data):
             self._send(connection, side, one, depart_us)
         return True
 
     def inject(self, sender: str, link: LinkId, data: bytes) -> None:
         """Send one frame that no machine has said; nobody overhears it on the way."""
-        end = self._ends.get((sender, link))
+        end = self._ends[sender].get(link)
         if end is not None:
             self._send(*end, data, self._agenda.now_us)
 
     def links_of(self, name: str) -> Iterator[tuple[LinkId, str]]:
         """Yield a program's open connections: its name for each, and who is there."""
-        for (owner, link), (connection, side) in self._ends.items():
-            if owner == name:
-                yield link, connection.names[1 - side]
+        for link, (connection, side) in self._ends[name].items():
+            yield link, connection.names[1 - side]
 
     def stopped(self, name: str) -> None:
         """Take the connections of a program that has died."""
-        for key, line in list(self._lines.items()):
-            if key[0] == name:
-                line.is_wanted = False
-                del self._lines[key]
+        for line in self._lines.pop(name, {}).values():
+            line.is_wanted = False
         self.hang_up(name)
 
     # What goes wrong.
 
     def hang_up(self, name: str) -> None:
         """Break all connections of a program; those who dialled them will see it and dial again."""
-        for connection in [end for (owner, _), (end, _) in self._ends.items() if owner == name]:
+        for connection, _ in list(self._ends[name].values()):
             self._break(connection)
 
     def stall(self, fault: Stall) -> None:
         """Hold back what goes from one program to another."""
-        way = fault.sender, fault.receiver
-        self._stalled_until[way] = max(self._stalled_until.get(way, 0), self._agenda.now_us + fault.for_ms * 1_000)
+        way = self._way(fault.sender, fault.receiver)
+        way.stalled_until_us = max(way.stalled_until_us, self._agenda.now_us + fault.for_ms * 1_000)
 
     def scramble(self, fault: Scramble) -> None:
         """Begin to let frames come twice, or out of order."""
-        way = fault.sender, fault.receiver
-        self._scrambled[way] = fault, luck(self._seed, f"scramble/{fault.at_ms}/{fault.sender}/{fault.receiver}")
+        chance = luck(self._seed, f"scramble/{fault.at_ms}/{fault.sender}/{fault.receiver}")
+        self._way(fault.sender, fault.receiver).scrambled = fault, chance
 
     def unscramble(self, fault: Scramble) -> None:
         """End that, and the connections on which it was."""
-        way = fault.sender, fault.receiver
-        if self._scrambled.get(way, (None,))[0] is fault:
-            del self._scrambled[way]
-        for connection in {id(end): end for end, _ in self._ends.values()}.values():
-            if connection.names in (way, way[::-1]):
+        way = self._way(fault.sender, fault.receiver)
+        if way.scrambled is not None and way.scrambled[0] is fault:
+            way.scrambled = None
+        for connection in self._connections():
+            if connection.names in (way.names, way.names[::-1]):
                 self._break(connection)
 
     def slow(self, fault: SlowLinks) -> None:
@@ -183,87 +205,93 @@ class Network:
 
     def part(self, fault: Partition) -> None:
         """Begin a partition."""
+        for names in _ways(fault):
+            self._way(*names).blocked += 1
         ways = set(_ways(fault))
-        self._blocked.update(_ways(fault))
-        for connection in {id(end): end for end, _ in self._ends.values()}.values():
+        for connection in self._connections():
             if connection.names in ways or connection.names[::-1] in ways:
-                patience = self._way(*connection.names)[1].randint(8_000_000, 15_000_000)
+                patience = connection.ways[0].chance.randint(8_000_000, 15_000_000)
                 self._agenda.after(patience, self._give_up, connection)
 
     def join(self, fault: Partition) -> None:
         """End a partition; what was held back comes after a moment."""
-        self._blocked.subtract(_ways(fault))
-        for connection in {id(end): end for end, _ in self._ends.values()}.values():
-            for side in (0, 1):
-                if connection.held[side] and not self._is_blocked(connection, side):
-                    way = connection.names[side], connection.names[1 - side]
-                    self._agenda.after(self._way(*way)[1].randint(20_000, 1_500_000), self._release, (connection, side))
+        for names in _ways(fault):
+            self._way(*names).blocked -= 1
+        for connection in self._connections():
+            for side, way in enumerate(connection.ways):
+                if connection.held[side] and not way.blocked:
+                    self._agenda.after(way.chance.randint(20_000, 1_500_000), self._release, (connection, side))
 
     # Parts.
 
     def _send(self, connection: Connection, side: int, data: bytes, depart_us: int) -> None:
-        way = connection.names[side], connection.names[1 - side]
-        base_us, chance = self._way(*way)
-        flow = self.flows.setdefault(way, [0, 0])
-        flow[0] += 1
-        flow[1] += len(data)
-        begin = max(depart_us, connection.free_us[side])
-        slow = [fault for name in way for fault in self._slow.get(name, ())] if self._slow else []
-        rate = min((fault.bytes_per_s for fault in slow), default=BYTES_PER_S)
-        end = connection.free_us[side] = begin + len(data) * 1_000_000 // rate
-        jitter = int(base_us * self._least.jitter * chance.random() ** 3)
-        arrival = end + base_us + jitter + 1_000 * sum(fault.delay_ms for fault in slow)
-        if self._stalled_until:
-            arrival = max(arrival, self._stalled_until.get(way, 0))
-        arrival = max(arrival, connection.last_us[side])
-        scrambled = self._scrambled.get(way) if self._scrambled else None
-        if scrambled is None:
+        way = connection.ways[side]
+        size = len(data)
+        way.frames += 1
+        way.bytes += size
+        rate, delay_us = self._slowed(way) if self._slow else (BYTES_PER_S, 0)
+        end = connection.free_us[side] = max(depart_us, connection.free_us[side]) + size * 1_000_000 // rate
+        jitter = int(way.base_us * self._least.jitter * way.chance.random() ** 3)
+        arrival = max(end + way.base_us + jitter + delay_us, way.stalled_until_us, connection.last_us[side])
+        if way.scrambled is None:
             connection.last_us[side] = arrival
         else:
-            fault, luck_of_it = scrambled
-            if luck_of_it.random() * 100 < fault.percent:
-                late_us = int(LATE_US_MAX * luck_of_it.random())
-                if luck_of_it.random() < 0.5:
-                    arrival += late_us
-                else:
-                    connection.flying[side] += 1
-                    self._agenda.at(arrival + late_us, self._arrive, (connection, side, data, depart_us))
+            arrival = self._scrambled(way.scrambled, arrival, (connection, side, data, depart_us))
         connection.flying[side] += 1
         self._agenda.at(arrival, self._arrive, (connection, side, data, depart_us))
 
-    def _arrive(self, event: tuple[Connection, int, bytes, int]) -> None:
+    def _scrambled(self, scrambled: tuple[Scramble, Random], arrival: int, event: Flying) -> int:
+        """Return when a frame comes where frames come twice or out of order; a second one is put down here."""
+        fault, luck_of_it = scrambled
+        if luck_of_it.random() * 100 >= fault.percent:
+            return arrival
+        late_us = int(LATE_US_MAX * luck_of_it.random())
+        if luck_of_it.random() < 0.5:
+            return arrival + late_us
+        connection, side, _, _ = event
+        connection.flying[side] += 1
+        self._agenda.at(arrival + late_us, self._arrive, event)
+        return arrival
+
+    def _slowed(self, way: _Way) -> tuple[int, int]:
+        """Return rate and further delay under the faults that slow either end."""
+        slow = [fault for name in way.names for fault in self._slow.get(name, ())]
+        rate = min((fault.bytes_per_s for fault in slow), default=BYTES_PER_S)
+        return rate, 1_000 * sum(fault.delay_ms for fault in slow)
+
+    def _arrive(self, event: Flying) -> None:
         connection, side, data, depart_us = event
         connection.flying[side] -= 1
         if connection.closed_us is not None and (
             side == 1 or depart_us > connection.closed_us or self._agenda.now_us > connection.lost_after_us
         ):
             self.lost += 1
-        elif connection.held[side] or self._is_blocked(connection, side):
+        elif connection.held[side] or connection.ways[side].blocked:
             connection.held[side].append((data, depart_us))
         else:
             self._hand_over(connection, side, data)
 
     def _hand_over(self, connection: Connection, side: int, data: bytes) -> None:
-        sender, receiver = connection.names[side], connection.names[1 - side]
-        if self._programs.boot_of(receiver) == connection.boots[1 - side]:
-            key = self._programs.link_key(sender)
-            self._programs.arrived(receiver, FrameArrived(connection.links[1 - side], key, data))
+        way, there = connection.ways[side], 1 - side
+        receiver = way.names[1]
+        if self._programs.boot_of(receiver) == connection.boots[there]:
+            self._programs.arrived(receiver, FrameArrived(connection.links[there], way.key, data))
 
     def _release(self, event: tuple[Connection, int]) -> None:
         connection, side = event
-        if connection.closed_us is None and not self._is_blocked(connection, side):
+        if connection.closed_us is None and not connection.ways[side].blocked:
             held, connection.held[side] = connection.held[side], []
             for data, _ in held:
                 self._hand_over(connection, side, data)
 
     def _give_up(self, connection: Connection) -> None:
-        if connection.closed_us is None and (self._is_blocked(connection, 0) or self._is_blocked(connection, 1)):
+        if connection.closed_us is None and any(way.blocked for way in connection.ways):
             self._break(connection)
 
     def _break(self, connection: Connection) -> None:
         """End a connection and let the side that dialled it know."""
         self._close(connection)
-        line = self._lines.get((connection.names[0], connection.links[0]))
+        line = self._lines[connection.names[0]].get(connection.links[0])
         if line is None or line.connection is not connection:
             return
         line.connection = None
@@ -275,10 +303,10 @@ class Network:
         if connection.closed_us is not None:
             return
         now = connection.closed_us = self._agenda.now_us
-        base_us, chance = self._way(*connection.names)
-        connection.lost_after_us = now + int(4 * base_us * chance.random())
+        way = connection.ways[0]
+        connection.lost_after_us = now + int(4 * way.base_us * way.chance.random())
         for name, link in zip(connection.names, connection.links, strict=True):
-            self._ends.pop((name, link), None)
+            self._ends[name].pop(link, None)
 
     def _call(self, line: _Line) -> None:
         hub = _hub_of(line.peer.link)
@@ -289,17 +317,17 @@ class Network:
             boot is not None
             and line.peer.key == self._programs.link_key(hub)
             and self._programs.admits(hub, self._programs.link_key(line.owner))
-            and not self._blocked[line.owner, hub] > 0
-            and not self._blocked[hub, line.owner] > 0
+            and not self._way(line.owner, hub).blocked
+            and not self._way(hub, line.owner).blocked
         )
         if is_there:
-            self._agenda.after(3 * self._way(line.owner, hub)[0], self._connected, (line, boot))
+            self._agenda.after(3 * self._way(line.owner, hub).base_us, self._connected, (line, boot))
         else:
             line.tries += 1
             self._call_later(line)
 
     def _call_later(self, line: _Line) -> None:
-        chance = self._way(line.owner, _hub_of(line.peer.link))[1]
+        chance = self._way(line.owner, _hub_of(line.peer.link)).chance
         longest = min(REDIAL_US_MAX, REDIAL_US_MIN << min(line.tries, 10))
         self._agenda.after(longest // 2 + int(chance.random() * longest / 2), self._call, line)
 
@@ -308,27 +336,31 @@ class Network:
         hub = _hub_of(line.peer.link)
         if not line.is_wanted or line.connection is not None or self._programs.boot_of(line.owner) != line.boot:
             return
-        if self._programs.boot_of(hub) != boot or self._blocked[line.owner, hub] > 0:
+        ways = self._way(line.owner, hub), self._way(hub, line.owner)
+        if self._programs.boot_of(hub) != boot or ways[0].blocked:
             self._call_later(line)
             return
         self._inbound += 1
         inbound = LinkId(b"\0" + self._inbound.to_bytes(4))
         line.connection = Connection(
-            (line.owner, hub), (line.peer.link, inbound), (line.boot, boot), self._agenda.now_us
+            (line.owner, hub), ways, (line.peer.link, inbound), (line.boot, boot), self._agenda.now_us
         )
-        self._ends[line.owner, line.peer.link] = (line.connection, 0)
-        self._ends[hub, inbound] = (line.connection, 1)
+        self._ends[line.owner][line.peer.link] = (line.connection, 0)
+        self._ends[hub][inbound] = (line.connection, 1)
         self._programs.arrived(line.owner, LinkUp(line.peer.link))
 
-    def _is_blocked(self, connection: Connection, side: int) -> bool:
-        return self._blocked[connection.names[side], connection.names[1 - side]] > 0
+    def _connections(self) -> list[Connection]:
+        """Return all open connections, each once."""
+        return [connection for ends in self._ends.values() for connection, side in ends.values() if side == 0]
 
-    def _way(self, sender: str, receiver: str) -> tuple[int, Random]:
-        """Return the least latency of an ordered link, and the luck of it."""
-        way = self._ways.get((sender, receiver))
+    def _way(self, sender: str, receiver: str) -> _Way:
+        """Return the way from one program to another: its least latency, and its luck."""
+        names = sender, receiver
+        way = self._ways.get(names)
         if way is None:
             chance = luck(self._seed, f"link/{sender}/{receiver}")
-            way = self._ways[sender, receiver] = (self._least.least_us(sender, receiver, chance), chance)
+            base_us = self._least.least_us(sender, receiver, chance)
+            way = self._ways[names] = _Way(names, base_us, chance, self._programs.link_key(sender))
         return way
 
 

@@ -6,9 +6,10 @@ current identity key. A key that the newest card does not list is dead. docs/pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
+from i247_keys.documents import Document
 from i247_keys.keycard import Keycard, parse_keycard, verify_keycard
 from i247_keys.roster import Directory, State
 from i247_protocol.errors import PeerFault
@@ -17,17 +18,23 @@ from i247_protocol.reasons import Reason
 
 
 class CardFile:
-    """The newest verified keycard of each member."""
+    """The newest verified keycard of each member; `verify` is for whoever remembers what it has verified before."""
 
-    __slots__ = ("_cards", "_digest")
+    __slots__ = ("_cards", "_digest", "_parse", "_verify")
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        parse: Callable[[bytes], tuple[Keycard, Document]] = parse_keycard,
+        verify: Callable[[Document, bytes], Keycard] = verify_keycard,
+    ) -> None:
+        self._parse = parse
+        self._verify = verify
         self._cards: dict[MemberCode, tuple[Keycard, bytes]] = {}
         self._digest: bytes | None = None
 
     def offer(self, data: bytes, directory: Directory, wall: WallMs) -> Keycard:
         """Take a card; raise PeerFault when it is not newer or not the member's own."""
-        claimed, document = parse_keycard(data)
+        claimed, document = self._parse(data)
         member = MemberCode(claimed.member)
         row = directory.member(member)
         if row is None or directory.state_of(member, wall) is State.LEFT:
@@ -37,7 +44,7 @@ class CardFile:
             raise PeerFault(Reason.NOT_NEWER)
         if held is not None and held[0].version == claimed.version:
             raise PeerFault(Reason.NOT_NEWER if held[1] == data else Reason.FORKED)
-        card = verify_keycard(document, row.identity)
+        card = self._verify(document, row.identity)
         self._cards[member] = (card, data)
         self._digest = None
         return card
@@ -48,7 +55,7 @@ class CardFile:
             row = directory.member(member)
             try:
                 if row is not None:
-                    verify_keycard(parse_keycard(data)[1], row.identity)
+                    self._verify(self._parse(data)[1], row.identity)
                     continue
             except PeerFault:
                 pass

@@ -11,9 +11,8 @@ from __future__ import annotations
 import hmac
 from typing import Final, NamedTuple
 
-from nacl import bindings, exceptions
-
 from i247_keys import hpke
+from i247_keys.cipher import SODIUM, Cipher
 from i247_keys.identity import SIGNATURE_BYTES
 from i247_keys.keyring import EpochSecret, Keyring
 from i247_keys.padding import unpad
@@ -34,7 +33,9 @@ class Inner(NamedTuple):
     signature: bytes
 
 
-def open_envelope(header_bytes: bytes, header: Header, body: bytes, wrap: Wrap | None, keyring: Keyring) -> Inner:
+def open_envelope(
+    header_bytes: bytes, header: Header, body: bytes, wrap: Wrap | None, keyring: Keyring, cipher: Cipher = SODIUM
+) -> Inner:
     """Return what `body` holds; raise PeerFault when it cannot be opened.
 
     `header` is `header_bytes` parsed; `wrap` is the opener's own, and None for an envelope with one recipient.
@@ -46,11 +47,11 @@ def open_envelope(header_bytes: bytes, header: Header, body: bytes, wrap: Wrap |
         if wrap is not None:
             raise PeerFault(Reason.CANNOT_OPEN)
         secret = _secret_for(KeyId(header.kid), keyring)
-        padded = hpke.open_sealed(secret.secret, secret.public, SEAL_INFO + hh, body)
+        padded = cipher.open_sealed(secret.secret, secret.public, SEAL_INFO + hh, body)
     else:
         if wrap is None:
             raise PeerFault(Reason.CANNOT_OPEN)
-        padded = _open_shared(hh, body, _unwrap(hh, body, wrap, keyring))
+        padded = _open_shared(hh, body, _unwrap(hh, body, wrap, keyring, cipher), cipher)
     return _parse_inner(padded)
 
 
@@ -61,23 +62,20 @@ def _secret_for(kid: KeyId, keyring: Keyring) -> EpochSecret:
     return secret
 
 
-def _unwrap(hh: bytes, body: bytes, wrap: Wrap, keyring: Keyring) -> bytes:
+def _unwrap(hh: bytes, body: bytes, wrap: Wrap, keyring: Keyring, cipher: Cipher) -> bytes:
     secret = _secret_for(wrap.kid, keyring)
     if len(wrap.sealed) != WRAP_BYTES:
         raise PeerFault(Reason.CANNOT_OPEN)
-    return hpke.open_sealed(secret.secret, secret.public, WRAP_INFO + hh + body_hash(body), wrap.sealed)
+    return cipher.open_sealed(secret.secret, secret.public, WRAP_INFO + hh + body_hash(body), wrap.sealed)
 
 
-def _open_shared(hh: bytes, body: bytes, content_key: bytes) -> bytes:
+def _open_shared(hh: bytes, body: bytes, content_key: bytes, cipher: Cipher) -> bytes:
     commitment, nonce, ciphertext = body[:COMMITMENT_BYTES], body[COMMITMENT_BYTES:_HEAD_BYTES], body[_HEAD_BYTES:]
     if len(ciphertext) < hpke.TAG_BYTES:
         raise PeerFault(Reason.CANNOT_OPEN)
     if not hmac.compare_digest(commitment, content_key_commitment(content_key, hh)):
         raise PeerFault(Reason.CANNOT_OPEN)
-    try:
-        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, hh, nonce, content_key)
-    except exceptions.CryptoError:
-        raise PeerFault(Reason.CANNOT_OPEN) from None
+    return cipher.decrypt(ciphertext, hh, nonce, content_key)
 
 
 def _parse_inner(padded: bytes) -> Inner:

@@ -27,9 +27,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from nacl import bindings
-
 from i247_keys import hpke
+from i247_keys.cipher import SODIUM, Cipher
 from i247_keys.identity import SIGNATURE_BYTES
 from i247_keys.padding import pad
 from i247_protocol import codec
@@ -51,11 +50,12 @@ def seal_for_one(
     prio: Priority,
     exp: Minutes,
     entropy: Callable[[int], bytes],
+    cipher: Cipher = SODIUM,
 ) -> Envelope:
     """Return the envelope for one recipient; draws 32 bytes, the ephemeral secret."""
     header = encode_header((recipient,), epoch_kid, prio, exp)
     info = SEAL_INFO + header_hash(header)
-    body = hpke.seal(epoch_public, info, _inner(statement, signature), entropy(hpke.KEY_BYTES))
+    body = cipher.seal(epoch_public, info, _inner(statement, signature), entropy(hpke.KEY_BYTES))
     return Envelope(header, body, ())
 
 
@@ -67,6 +67,7 @@ def seal_for_many(
     prio: Priority,
     exp: Minutes,
     entropy: Callable[[int], bytes],
+    cipher: Cipher = SODIUM,
 ) -> Envelope:
     """Return one envelope for several recipients, each given as (member, kid, epoch key), in any order.
 
@@ -79,13 +80,11 @@ def seal_for_many(
     header = encode_header(members, None, prio, exp)
     hh = header_hash(header)
     content_key, nonce = entropy(CONTENT_KEY_BYTES), entropy(NONCE_BYTES)
-    ciphertext = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        _inner(statement, signature), hh, nonce, content_key
-    )
+    ciphertext = cipher.encrypt(_inner(statement, signature), hh, nonce, content_key)
     body = content_key_commitment(content_key, hh) + nonce + ciphertext
     info = WRAP_INFO + hh + body_hash(body)
     wraps = tuple(
-        Wrap(member, kid, hpke.seal(public, info, content_key, entropy(hpke.KEY_BYTES)))
+        Wrap(member, kid, cipher.seal(public, info, content_key, entropy(hpke.KEY_BYTES)))
         for member, kid, public in ordered
     )
     return Envelope(header, body, wraps)

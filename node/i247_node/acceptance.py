@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from i247_keys import contexts
-from i247_keys.identity import verify
+from i247_keys.cipher import SODIUM, Cipher
 from i247_keys.keyring import Keyring
 from i247_keys.opening import open_envelope
 from i247_keys.roster import Directory, State
@@ -47,7 +47,7 @@ class Verified:
     suspended: bool
 
 
-def open_parcel(parcel: Parcel, me: MemberCode, keyring: Keyring, wall: WallMs) -> Opened:
+def open_parcel(parcel: Parcel, me: MemberCode, keyring: Keyring, wall: WallMs, cipher: Cipher = SODIUM) -> Opened:
     """Return what `parcel` holds; raise PeerFault when sizes, time, key or shape are wrong."""
     check_sizes(parcel.header, parcel.body, parcel.wraps)
     header = parse_header(parcel.header)
@@ -59,7 +59,7 @@ def open_parcel(parcel: Parcel, me: MemberCode, keyring: Keyring, wall: WallMs) 
     if expires > wall + LIFETIME_MS_MAX + SKEW_MS:
         raise PeerFault(Reason.LIFETIME_TOO_LONG)
     wrap = next((wrap for wrap in parcel.envelope.wraps if wrap.member == me), None)
-    inner = open_envelope(parcel.header, header, parcel.body, wrap, keyring)
+    inner = open_envelope(parcel.header, header, parcel.body, wrap, keyring, cipher)
     statement = parse_statement(inner.statement)
     return Opened(envelope_id(parcel.header, parcel.body), header, statement, inner.statement, inner.signature)
 
@@ -69,7 +69,9 @@ def names_newer_roster(opened: Opened, directory: Directory) -> bool:
     return opened.statement.dir[0] > directory.version
 
 
-def verify_opened(opened: Opened, me: MemberCode, directory: Directory, wall: WallMs) -> Verified:
+def verify_opened(
+    opened: Opened, me: MemberCode, directory: Directory, wall: WallMs, cipher: Cipher = SODIUM
+) -> Verified:
     """Return a statement that its author has truly signed for us; raise PeerFault otherwise.
 
     Sender and key are judged by the newest roster held here; the one that the statement names is evidence,
@@ -79,7 +81,7 @@ def verify_opened(opened: Opened, me: MemberCode, directory: Directory, wall: Wa
     state = directory.state_of(statement.author, wall)
     if state is None or state is State.LEFT:
         raise PeerFault(Reason.UNKNOWN_MEMBER)
-    _require_signed(opened, directory, wall)
+    _require_signed(opened, directory, wall, cipher)
     _require_same(opened, me)
     if statement.iat > wall + SKEW_MS:
         raise PeerFault(Reason.FUTURE_DATED)
@@ -95,10 +97,10 @@ def verify_opened(opened: Opened, me: MemberCode, directory: Directory, wall: Wa
     )
 
 
-def _require_signed(opened: Opened, directory: Directory, wall: WallMs) -> None:
+def _require_signed(opened: Opened, directory: Directory, wall: WallMs, cipher: Cipher) -> None:
     for public in directory.verifying_keys(opened.statement.author, wall):
         try:
-            verify(public, contexts.STATEMENT, opened.statement_bytes, opened.signature)
+            cipher.verify(public, contexts.STATEMENT, opened.statement_bytes, opened.signature)
         except PeerFault:
             continue
         return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from i247_keys import contexts
+from i247_keys.cipher import SODIUM, Cipher
 from i247_keys.identity import Identity
 from i247_keys.keycard import EpochKey
 from i247_keys.sealing import seal_for_many, seal_for_one
@@ -88,7 +89,12 @@ def sign(
     )
 
 
-def seal(message: Outgoing, keys: Sequence[tuple[MemberCode, EpochKey]], entropy: Callable[[int], bytes]) -> Parcel:
+def seal(
+    message: Outgoing,
+    keys: Sequence[tuple[MemberCode, EpochKey]],
+    entropy: Callable[[int], bytes],
+    cipher: Cipher = SODIUM,
+) -> Parcel:
     """Return `message` sealed to the epoch keys of one or more of its recipients."""
     if len(keys) == 1:
         member, key = keys[0]
@@ -102,6 +108,7 @@ def seal(message: Outgoing, keys: Sequence[tuple[MemberCode, EpochKey]], entropy
                 prio=message.prio,
                 exp=message.exp,
                 entropy=entropy,
+                cipher=cipher,
             )
         )
     return _parcel(
@@ -112,6 +119,7 @@ def seal(message: Outgoing, keys: Sequence[tuple[MemberCode, EpochKey]], entropy
             prio=message.prio,
             exp=message.exp,
             entropy=entropy,
+            cipher=cipher,
         )
     )
 

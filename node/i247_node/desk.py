@@ -40,10 +40,11 @@ class Desk:
         entropy: Callable[[int], bytes],
         counters: Counters,
         trail: Trail,
+        cards: CardFile,
     ) -> None:
         self.me = me
         self.trust = trust
-        self.cards = CardFile()
+        self.cards = cards
         self.keyring = Keyring()
         self.card_version = 0
         self._identity = identity

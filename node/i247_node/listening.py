@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from i247_keys.cipher import Cipher
 from i247_keys.custodian import Custodian
 from i247_keys.roster import State
 from i247_keys.trust import Health
@@ -44,6 +45,7 @@ class Listener:
         self,
         memory: NodeMemory,
         *,
+        cipher: Cipher,
         desk: Desk,
         inbox: Inbox,
         outbox: Outbox,
@@ -56,6 +58,7 @@ class Listener:
     ) -> None:
         self._me = desk.me
         self._memory = memory
+        self._cipher = cipher
         self._desk = desk
         self._inbox = inbox
         self._outbox = outbox
@@ -100,13 +103,13 @@ class Listener:
     def _take(self, link: Link, parcel: Parcel, now: Now, *, may_park: bool) -> Generator[Effect, None, bool]:
         """Take one parcel; return whether the hub may forget it."""
         try:
-            opened = open_parcel(parcel, self._me, self._desk.keyring, now.wall)
+            opened = open_parcel(parcel, self._me, self._desk.keyring, now.wall, self._cipher)
             if names_newer_roster(opened, self._desk.directory):
                 if may_park:
                     yield from self._park(link, parcel, opened)
                     return False
                 raise PeerFault(Reason.NEWER_ROSTER)
-            verified = verify_opened(opened, self._me, self._desk.directory, now.wall)
+            verified = verify_opened(opened, self._me, self._desk.directory, now.wall, self._cipher)
         except PeerFault as fault:
             self._refuse(fault.reason)
             envelope = envelope_id(parcel.header, parcel.body)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from i247_keys.cardfile import CardFile
+from i247_keys.cipher import SODIUM, Cipher
 from i247_keys.custodian import Custodian
 from i247_keys.identity import Identity
 from i247_keys.returned import verify_bounce
@@ -96,7 +98,10 @@ class NodeMachine:
         policy: Policy,
         incarnation: int,
         drop_epoch_secrets: bool = False,
+        cipher: Cipher = SODIUM,
+        cards: CardFile | None = None,
     ) -> None:
+        """Be `me`; `cards` is an empty file for keycards, where another than the usual one is wanted."""
         self.me = me
         self.counters = counters = Counters()
         self._memory = memory
@@ -108,10 +113,12 @@ class NodeMachine:
         self._links = links = Links(entropy)
         self._custodian = custodian = Custodian(me, identity)
         self._evidence = Evidence(memory, links, counters)
-        self._desk = desk = Desk(me, identity, trust, memory, links, entropy, counters, trail)
+        self._desk = desk = Desk(
+            me, identity, trust, memory, links, entropy, counters, trail, CardFile() if cards is None else cards
+        )
         self._receipts = receipts = Receipts()
         self._conversations = conversations = Conversations()
-        self._outbox = outbox = Outbox(memory, desk.cards, links, entropy, counters, conversations.refused)
+        self._outbox = outbox = Outbox(memory, desk.cards, links, entropy, cipher, counters, conversations.refused)
         self._speaker = speaker = Speaker(
             identity,
             memory,
@@ -128,6 +135,7 @@ class NodeMachine:
         self._answering = answering = Answering(registers, policy, memory, speaker, trail, counters)
         self._listener = Listener(
             memory,
+            cipher=cipher,
             desk=desk,
             inbox=inbox,
             outbox=outbox,
@@ -187,7 +195,9 @@ class NodeMachine:
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
-        receipts = None if self._links.clock_is_doubtful else self._receipts.next_deadline()
+        receipts = self._receipts.next_deadline()
+        if receipts is not None and self._links.clock_is_doubtful:
+            receipts = None
         others = (self._outbox.next_deadline(), receipts, self._conversations.next_deadline())
         return min((self._tick, *(at for at in others if at is not None)))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from i247_keys.cardfile import CardFile
+from i247_keys.cipher import Cipher
 from i247_keys.keycard import EpochKey
 from i247_keys.returned import encode_word
 from i247_keys.vouching import Proofs, encode_proof
@@ -82,6 +83,7 @@ class Outbox:
         cards: CardFile,
         links: Links,
         entropy: Callable[[int], bytes],
+        cipher: Cipher,
         counters: Counters,
         query_refused: Callable[[bytes], Iterator[Effect]],
     ) -> None:
@@ -89,6 +91,7 @@ class Outbox:
         self._cards = cards
         self._links = links
         self._entropy = entropy
+        self._cipher = cipher
         self._counters = counters
         self._query_refused = query_refused
         self._ready: dict[Priority, deque[Job]] = {prio: deque() for prio in Priority}
@@ -220,7 +223,7 @@ class Outbox:
             else:
                 keys.append((member, key))
         if keys:
-            parcel = seal(message, keys, self._entropy)
+            parcel = seal(message, keys, self._entropy, self._cipher)
             yield Job(message, tuple(member for member, _ in keys), parcel, envelope_id(parcel.header, parcel.body))
 
     def _key_of(self, member: MemberCode, now: Now) -> EpochKey | None:

@@ -20,17 +20,27 @@ class Bundle:
     """Frames to be sent, by link, in order."""
 
     def __init__(self) -> None:
-        self._queues: dict[LinkId, list[_Open]] = {}
+        self._queues: dict[LinkId, list[Frame | _Open]] = {}
 
     def add(self, link: LinkId, frame: Frame) -> None:
         """Append `frame`, merging it into the last one for `link` where both allow it."""
-        queue = self._queues.setdefault(link, [])
-        if not queue or not queue[-1].absorbs(frame):
-            queue.append(_Open(frame))
+        queue = self._queues.get(link)
+        if queue is None:
+            self._queues[link] = [frame]
+            return
+        last = queue[-1]
+        if isinstance(last, _MERGEABLE) and type(last) is type(frame):
+            last = queue[-1] = _Open(last)  # only now, since most frames stay alone
+        if not isinstance(last, _Open) or not last.absorbs(frame):
+            queue.append(frame)
 
     def frames(self) -> list[tuple[LinkId, bytes]]:
         """Return the encoded frames link by link."""
-        return [(link, encode_frame(one.closed())) for link, queue in self._queues.items() for one in queue]
+        return [
+            (link, encode_frame(one.closed() if isinstance(one, _Open) else one))
+            for link, queue in self._queues.items()
+            for one in queue
+        ]
 
 
 def framefuls(named: Iterable[P]) -> Iterator[tuple[P, ...]]:
@@ -74,7 +84,7 @@ class _Open:
 
     def absorbs(self, frame: Frame) -> bool:
         mine = self.first
-        if type(frame) is not type(mine) or frame.session != mine.session or not isinstance(frame, _MERGEABLE):
+        if type(frame) is not type(mine) or frame.session != mine.session:
             return False
         size = _size(frame)
         many = BATCH_PARCELS_MAX if isinstance(frame, Put) else PAIRS_MAX

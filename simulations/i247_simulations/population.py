@@ -31,6 +31,7 @@ from i247_keys.trust import Trust
 from i247_protocol import codec
 from i247_protocol.digests import evidence_id, next_key_hash
 from i247_protocol.names import HubName, MemberCode, WallMs
+from i247_simulations.crypto import Crypto, identity_of
 from i247_simulations.scenario import Scenario
 from i247_simulations.streams import derived
 
@@ -38,8 +39,9 @@ from i247_simulations.streams import derived
 class Authority:
     """The Secretariat's keyholders, and what they have published."""
 
-    def __init__(self, seed: int, scenario: Scenario, wall: WallMs) -> None:
+    def __init__(self, seed: int, scenario: Scenario, wall: WallMs, crypto: Crypto = Crypto.REAL) -> None:
         self._seed = seed
+        self._crypto = crypto
         self._rekeyed = Counter[str]()
         self._link_keys: dict[str, bytes] = {}
         self._holders = [self.identity(f"keyholder {n}") for n in range(3)]
@@ -55,11 +57,12 @@ class Authority:
 
     def identity(self, name: str) -> Identity:
         """Return the signing key of a member, a hub or a keyholder."""
-        return Identity(derived(self._seed, f"identity/{name}"))
+        return identity_of(self._crypto, derived(self._seed, f"identity/{name}"))
 
     def watched(self, name: str, signed: dict[bytes, str]) -> WatchedIdentity:
         """Return the signing key that a member or hub has now; it notes in `signed` what it signs."""
-        return WatchedIdentity(derived(self._seed, f"identity/{self._present(name)}"), name, signed)
+        seed = derived(self._seed, f"identity/{self._present(name)}")
+        return WatchedIdentity(seed, name, signed, identity_of(self._crypto, seed))
 
     def link_key(self, name: str) -> bytes:
         """Return what stands for the public link key that a member or hub has now."""
@@ -154,15 +157,16 @@ class Authority:
 class WatchedIdentity(Identity):
     """An identity that notes what it has signed, so that forged evidence can be told from true."""
 
-    __slots__ = ("_name", "_signed")
+    __slots__ = ("_inner", "_name", "_signed")
 
-    def __init__(self, seed: bytes, name: str, signed: dict[bytes, str]) -> None:
+    def __init__(self, seed: bytes, name: str, signed: dict[bytes, str], inner: Identity) -> None:
         super().__init__(seed)
+        self._inner = inner
         self._name = name
         self._signed = signed
 
     def sign(self, context: bytes, message: bytes) -> bytes:
         """Return the signature, and note it."""
-        signature = super().sign(context, message)
+        signature = self._inner.sign(context, message)
         self._signed[evidence_id(message, signature)] = self._name
         return signature

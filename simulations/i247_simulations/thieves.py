@@ -11,6 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final, NamedTuple
 
+from i247_keys.cipher import Cipher
 from i247_keys.identity import Identity
 from i247_keys.keycard import VERSION_MAX, Keycard, parse_keycard
 from i247_keys.keyring import Keyring
@@ -36,11 +37,14 @@ class Letter(NamedTuple):
 class Thief:
     """Who has a member's signing key and link key."""
 
-    def __init__(self, victim: str, identity: Identity, link_key: bytes, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, victim: str, identity: Identity, link_key: bytes, entropy: Callable[[int], bytes], cipher: Cipher
+    ) -> None:
         self.link_key = link_key
         self._victim = victim
         self._identity = identity
         self._entropy = entropy
+        self._cipher = cipher
         self._said = 0
 
     def letter(self, cards: Iterable[bytes], wall: WallMs) -> Letter | None:
@@ -49,7 +53,8 @@ class Thief:
         if not others:
             return None
         self._said += 1
-        return _letter(self._victim, self._identity, others[self._said % len(others)], wall, self._entropy)
+        to = others[self._said % len(others)]
+        return _letter(self._victim, self._identity, to, wall, self._entropy, self._cipher)
 
     def card(self, cards: Iterable[bytes], wall: WallMs, *, is_last: bool) -> bytes | None:
         """Return a keycard of the victim with keys of the thief's, newer than the true one; `is_last` has no successor."""
@@ -74,6 +79,7 @@ def impersonated(
     wall: WallMs,
     chance: Random,
     entropy: Callable[[int], bytes],
+    cipher: Cipher,
 ) -> Parcel | None:
     """Return a letter signed by `me`: it names another as its author, or another priority than its envelope."""
     known = [card for card in _cards(cards) if card.member != me]
@@ -81,9 +87,9 @@ def impersonated(
         return None
     to, other = chance.sample(known, 2)
     if chance.random() < 0.5:
-        letter = _letter(other.member, identity, to, wall, entropy)
+        letter = _letter(other.member, identity, to, wall, entropy, cipher)
     else:
-        letter = _letter(me, identity, to, wall, entropy, outside=Priority.CONTROL)
+        letter = _letter(me, identity, to, wall, entropy, cipher, outside=Priority.CONTROL)
     return None if letter is None else letter.parcel
 
 
@@ -104,6 +110,7 @@ def _letter(
     to: Keycard,
     wall: WallMs,
     entropy: Callable[[int], bytes],
+    cipher: Cipher,
     outside: Priority = Priority.URGENT,
 ) -> Letter | None:
     key = to.sealing_key(wall)
@@ -119,7 +126,7 @@ def _letter(
         handling=ROUTINE_HANDLING,
     )
     message = sign(draft, n=0, me=MemberCode(author), identity=identity, directory=(1, b""), wall=wall, entropy=entropy)
-    return Letter(message.sid, seal(replace(message, prio=outside), [(to.member, key)], entropy))
+    return Letter(message.sid, seal(replace(message, prio=outside), [(to.member, key)], entropy, cipher))
 
 
 def _cards(cards: Iterable[bytes]) -> list[Keycard]:

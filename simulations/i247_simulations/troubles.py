@@ -19,6 +19,7 @@ from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.agenda import Agenda
 from i247_simulations.checkers.watching import Sight
 from i247_simulations.clocks import Clock
+from i247_simulations.crypto import cipher_of
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import (
     BitRot,
@@ -304,6 +305,7 @@ class Troubles:
             wall=world.wall,
             chance=chance,
             entropy=chance.randbytes,
+            cipher=cipher_of(world.crypto),
         )
         if session is not None and parcel is not None:
             world.marks["a member spoke in another's name"] += 1
@@ -326,6 +328,7 @@ class Troubles:
             world.authority.watched(fault.member, world.sight.signed),
             world.authority.link_key(fault.member),
             Entropy(world.seed, f"theft/{fault.at_ms}/{fault.member}"),
+            cipher_of(world.crypto),
         )
         self.heard.setdefault(fault.accomplice, deque(maxlen=HEARD_MAX))
         world.agenda.after(fault.for_ms * 1_000 // 3, self._rekey, (fault, thief))

@@ -30,6 +30,7 @@ from i247_simulations.checkers.sizes import TablesBounded
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
 from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.clocks import START, Clock
+from i247_simulations.crypto import Crypto, cipher_of, shared_card_file
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import Fault
 from i247_simulations.hub_memory import PlainHubMemory
@@ -52,10 +53,17 @@ class World:
     """One run."""
 
     def __init__(
-        self, scenario: Scenario, seed: int, plan: Sequence[Fault], plant: Plant | None = None, follow: bytes = b""
+        self,
+        scenario: Scenario,
+        seed: int,
+        plan: Sequence[Fault],
+        plant: Plant | None = None,
+        follow: bytes = b"",
+        crypto: Crypto = Crypto.REAL,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
+        self.crypto = crypto
         self.agenda = Agenda()
         self.programs: dict[str, Program] = {}
         self.disks: dict[str, Disk] = {}
@@ -63,7 +71,7 @@ class World:
         self.marks: Counter[str] = Counter()
         self.counters: dict[str, Counter[str]] = {name: Counter() for name in (*scenario.hubs, *scenario.members)}
         self.turns = 0
-        self.authority = Authority(seed, scenario, START)
+        self.authority = Authority(seed, scenario, START, crypto)
         self.network = Network(seed, self.agenda, self, Ways(seed, scenario.latency, scenario.places))
         self.sight = Sight(
             now_us=lambda: self.agenda.now_us,
@@ -308,6 +316,8 @@ class World:
             policy=open_policy(),
             incarnation=self._incarnations[name],
             drop_epoch_secrets=is_renewed,
+            cipher=cipher_of(self.crypto),
+            cards=shared_card_file(),
         )
 
     def _trust(self, saved: bytes | None) -> Trust:

@@ -21,6 +21,7 @@ from i247_hub.returns import Returns
 from i247_hub.room import Room
 from i247_hub.routing import next_hop
 from i247_keys.custodian import Custodian
+from i247_keys.identity import Verify
 from i247_keys.returned import known_reason, verify_bounce
 from i247_keys.vouching import Proofs, encode_proof
 from i247_protocol.bundle import batches
@@ -69,6 +70,7 @@ class Carriage:
         neighbours: Neighbours,
         store_bytes_max: int,
         quotas: Quotas,
+        verify: Verify,
     ) -> None:
         self._me = returns.me
         self._desk = desk
@@ -78,6 +80,7 @@ class Carriage:
         self._returns = returns
         self._custodian = custodian
         self._neighbours = neighbours
+        self._verify = verify
         self._room = Room(memory.used_bytes(), store_bytes_max)
         self._seq = memory.last_seq()
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
@@ -330,7 +333,7 @@ class Carriage:
         place = connection.caller.name
         mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
         try:
-            proofs = Proofs(custody, place, self._desk.directory, now.wall)
+            proofs = Proofs(custody, place, self._desk.directory, now.wall, self._verify)
         except PeerFault as fault:
             self._refuse(fault.reason)
             for taken in custody.taken:  # put again a little later: its key may be newer than the roster held here

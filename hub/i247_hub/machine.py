@@ -20,7 +20,7 @@ from i247_hub.quotas import USUAL, Quotas, Shares
 from i247_hub.records import DropExpired, HubMemory
 from i247_hub.returns import Returns
 from i247_keys.custodian import Custodian
-from i247_keys.identity import Identity
+from i247_keys.identity import Identity, Verify, verify
 from i247_keys.trust import Trust
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
@@ -80,6 +80,7 @@ class HubMachine:
         *,
         store_bytes_max: int = STORE_BYTES_MAX,
         quotas: Quotas = USUAL,
+        verify: Verify = verify,
     ) -> None:
         self.me = me
         self.counters = Counters()
@@ -89,7 +90,16 @@ class HubMachine:
         self._neighbours = neighbours = Neighbours(self.connections)
         self._custodian = custodian = Custodian(me, identity)
         self._carriage = Carriage(
-            self._desk, self.connections, memory, self.counters, returns, custodian, neighbours, store_bytes_max, quotas
+            self._desk,
+            self.connections,
+            memory,
+            self.counters,
+            returns,
+            custodian,
+            neighbours,
+            store_bytes_max,
+            quotas,
+            verify,
         )
         self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy

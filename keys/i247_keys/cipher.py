@@ -1,4 +1,4 @@
-"""Name the primitives under an envelope and a statement, which is the one place where others could be put in.
+"""Name the primitives under an envelope, a statement and custody: the one place where others could be put in.
 
 Every program uses `SODIUM`. A simulation may take another `Cipher` of the same lengths that protects nothing, where the
 time of real cryptography would decide how much of the world can be run. Directory documents, keycards and words of

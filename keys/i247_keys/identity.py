@@ -6,6 +6,7 @@ equality and cannot be pickled. docs/protocol.md 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from nacl import bindings, exceptions
@@ -14,6 +15,9 @@ from i247_protocol.digests import key_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.names import KeyId
 from i247_protocol.reasons import Reason
+
+Verify = Callable[[bytes, bytes, bytes, bytes], None]
+"""What `verify` does; whoever takes one gets `verify` in every program."""
 
 
 class Identity:

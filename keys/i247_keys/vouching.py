@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from i247_keys import contexts
-from i247_keys.identity import Identity, verify
+from i247_keys.identity import Identity, Verify, verify
 from i247_keys.merkle import Tree, root_by
 from i247_keys.roster import Directory
 from i247_protocol import codec
@@ -37,13 +37,13 @@ class Proofs:
 
     __slots__ = ("_by", "_places", "_size", "_tree", "_voucher")
 
-    def __init__(self, custody: Custody, by: str, directory: Directory, wall: WallMs) -> None:
+    def __init__(self, custody: Custody, by: str, directory: Directory, wall: WallMs, verify: Verify = verify) -> None:
         """Check the frame; raise PeerFault unless `by` has signed for just this."""
         leaves = _leaves(custody.taken)
         self._tree = Tree(leaves)
         if self._tree.root not in custody.voucher.roots:
             raise PeerFault(Reason.BAD_SIGNATURE)
-        _require_signed(by, custody.voucher, directory, wall)
+        _require_signed(by, custody.voucher, directory, wall, verify)
         self._by = by
         self._voucher = custody.voucher
         self._size = len(leaves)
@@ -62,7 +62,7 @@ def verify_proof(proof: Proof, directory: Directory) -> None:
     leaf = _leaf(proof.envelope, proof.hops, proof.recipient)
     if root_by(leaf, proof.leaf, proof.leaves, proof.path) not in proof.voucher.roots:
         raise PeerFault(Reason.BAD_SIGNATURE)
-    _require_signed(proof.by, proof.voucher, directory, WallMs(proof.voucher.at))
+    _require_signed(proof.by, proof.voucher, directory, WallMs(proof.voucher.at), verify)
 
 
 def encode_proof(proof: Proof) -> bytes:
@@ -75,7 +75,7 @@ def parse_proof(data: bytes) -> Proof:
     return codec.decode_as(Proof, data, bytes_max=FRAME_BYTES_MAX)
 
 
-def _require_signed(by: str, voucher: Voucher, directory: Directory, wall: WallMs) -> None:
+def _require_signed(by: str, voucher: Voucher, directory: Directory, wall: WallMs, verify: Verify) -> None:
     payload = _payload(by, voucher.at, voucher.roots)
     for public in _keys_of(by, directory, wall):
         try:

@@ -105,6 +105,7 @@ class NodeMachine:
         self.me = me
         self.counters = counters = Counters()
         self._memory = memory
+        self._verify = cipher.verify
         self._drop_epoch_secrets = drop_epoch_secrets
         self._tick = MonoMs(0)
         self._ticks = 0
@@ -341,7 +342,7 @@ class NodeMachine:
     def _custody(self, link: Link, frame: Custody, now: Now) -> Iterator[Effect]:
         """Believe a hub's custody when it has signed for just what was put; otherwise put it again a little later."""
         try:
-            proofs = Proofs(frame, link.hub, self._desk.directory, now.wall)
+            proofs = Proofs(frame, link.hub, self._desk.directory, now.wall, self._verify)
         except PeerFault as fault:
             self._refuse(fault.reason)
             put = [Pair(one.envelope, one.recipients) for one in frame.taken]

@@ -60,6 +60,7 @@ def composed(settings: Settings, *, name: str, where: str, atlas: Atlas, text_of
         sample_ms=reading.between("run.sample_every", sample_ms, 100, 86_400_000),
         places={name: place for name, place in sorted(topology.places.items()) if name in topology.names},
         faults=_faults(reading, settings, topology, until_ms),
+        is_acquainted=bool(run.acquainted),
     )
     return _resized(reading, whole, settings.topology)
 

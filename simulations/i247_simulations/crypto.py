@@ -63,13 +63,13 @@ class Stub:
 
 
 class StubIdentity(Identity):
-    """An identity whose signatures under statements cost nothing; all others are real."""
+    """An identity whose signatures under statements and custody cost nothing; all others are real."""
 
     __slots__ = ()
 
     def sign(self, context: bytes, message: bytes) -> bytes:
         """Return the signature."""
-        if context != contexts.STATEMENT:
+        if context not in STUBBED:
             return super().sign(context, message)
         return _signature(self.public, context, message)
 
@@ -110,6 +110,7 @@ def _signature(public: bytes, context: bytes, message: bytes) -> bytes:
     return blake2b(context + message, key=public, digest_size=64, person=b"i247/stub/sign").digest()
 
 
+STUBBED: Final = frozenset({contexts.STATEMENT, contexts.CUSTODY})
 ENC_BYTES: Final = 32
 TAG_BYTES: Final = 16
 VEIL: Final = bytes(255 - byte for byte in range(256))

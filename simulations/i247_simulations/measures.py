@@ -56,7 +56,7 @@ class Measures(Checker):
 
     looks_at: ClassVar[dict[str, frozenset[type]]] = {
         "told": frozenset({Accepted}),
-        "durable": frozenset({KeepEntry, KeepDelivery}),
+        "durable": frozenset({KeepConversation, KeepDelivery, KeepEntry, KeepOutgoing}),
     }
 
     def __init__(self, sight: Sight) -> None:

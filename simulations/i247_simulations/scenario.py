@@ -17,7 +17,7 @@ from i247_simulations.quantities import spelled_duration
 from i247_simulations.traffic import Traffic
 
 
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A world to be run."""
 
     name: str
@@ -37,6 +37,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of members and hubs, as far as they are known."""
     faults: tuple[Fault, ...]
     """What goes wrong in any case, in order of time; a level draws more."""
+    is_acquainted: bool = False
+    """Whether all begin with everybody's keycard, as on any day but the first; else each has to be told."""
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class RunTable(_Table, frozen=True):
     until: str | None = None
     calm_at_most: str | None = None
     sample_every: str | None = None
+    acquainted: bool | None = None
 
 
 class MachinesTable(_Table, frozen=True):

@@ -19,7 +19,7 @@ from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.agenda import Agenda
 from i247_simulations.checkers.watching import Sight
 from i247_simulations.clocks import Clock
-from i247_simulations.crypto import cipher_of
+from i247_simulations.crypto import Crypto, cipher_of
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import (
     BitRot,
@@ -61,6 +61,7 @@ class Struck(Protocol):
     """The world, as far as faults reach."""
 
     seed: int
+    crypto: Crypto
     agenda: Agenda
     network: Network
     authority: Authority

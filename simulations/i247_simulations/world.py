@@ -21,6 +21,7 @@ from i247_node.registers import Finding
 from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkLost, LinkUp
 from i247_protocol.names import HubName, MemberCode, WallMs
 from i247_protocol.queries import Status
+from i247_simulations.acquaintance import acquaint
 from i247_simulations.agenda import Agenda
 from i247_simulations.audience import Audience
 from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
@@ -127,6 +128,9 @@ class World:
         scenario = self.scenario
         for name in self.names:
             self.disks[name] = Disk(self._memory(name), partial(self._durable, name))
+        if scenario.is_acquainted:
+            acquaint(self.authority, scenario, {name: disk.memory for name, disk in self.disks.items()}, self.seed)
+        for name in self.names:
             self.boot(name)
         self._troubles.begin()
         self._sample(None)
@@ -303,7 +307,15 @@ class World:
         if isinstance(memory, PlainHubMemory):
             trust = self._trust(memory.directory())
             limit = self.scenario.store_bytes_max
-            return HubMachine(HubName(name), identity, trust, memory, entropy, store_bytes_max=limit)
+            return HubMachine(
+                HubName(name),
+                identity,
+                trust,
+                memory,
+                entropy,
+                store_bytes_max=limit,
+                verify=cipher_of(self.crypto).verify,
+            )
         is_renewed = name in self._renewed and not self._plant.trusts_copies
         self._renewed.discard(name)
         return NodeMachine(

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, get_args
 
 import msgspec
 
-from i247_hub.records import KeepDirectory
+from i247_hub.records import Hold, KeepDirectory
 from i247_hub.records import Record as HubRecord
 from i247_keys.roster import State
 from i247_keys.trust import Trust
@@ -31,7 +31,8 @@ class NothingLeaks(Checker):
 
     promise = "P1"
     looks_at: ClassVar[dict[str, frozenset[type]]] = {
-        "durable": frozenset({*get_args(HubRecord), KeepAudit, Quarantine})
+        "effect": frozenset({Put}),
+        "durable": frozenset({*get_args(HubRecord), KeepAudit, Quarantine}),
     }
 
     def effect(self, program: Program, effect: Effect) -> None:
@@ -94,7 +95,7 @@ class GoodStanding(Checker):
     """Nothing is taken after its expiry, nor from who is suspended, nor by a stolen key, in the roster that is held."""
 
     promise = "P8"
-    looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({KeepEntry, KeepEntryState})}
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({Hold, KeepEntry, KeepEntryState})}
 
     def effect(self, program: Program, effect: Effect) -> None:
         """Look at who speaks, and when, while the machine still believes what it judged by."""

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import click
 
+from i247_simulations.crypto import Crypto
 from i247_simulations.faults import Level
 from i247_simulations.plants import PLANTS
 from i247_simulations.quantities import duration_ms, scale
-from i247_simulations.scenario import Scenario
+from i247_simulations.scenario import Scenario, with_crypto
 from i247_simulations.scenarios import (
     find_scenario,
     our_names,
@@ -54,18 +55,18 @@ class Scale(click.ParamType[Any]):
 
 
 def scenario_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options members, hubs, until and load, for `chosen_scenario`."""
+    """Give a command the options members, hubs, until, load and crypto, for `chosen_scenario`."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def chosen_scenario(
-    name: str, members: int | None, hubs: int | None, until: int | None, load: float | None
+    name: str, members: int | None, hubs: int | None, until: int | None, load: float | None, crypto: str | None
 ) -> Scenario:
     """Return the scenario that a command line names, as it wants it."""
     whole = with_members(with_hubs(find_scenario(name), hubs), members)
-    return with_load(with_until(whole, until), load)
+    return with_crypto(with_load(with_until(whole, until), load), None if crypto is None else Crypto(crypto))
 
 
 def chosen_level(faults: str | None, scenario: Scenario, otherwise: Level) -> Level:
@@ -95,6 +96,11 @@ OPTIONS: Final = (
     click.option("--hubs", type=click.IntRange(1), help="So many hubs; members go to the nearest."),
     click.option("--until", type=Duration(), help="How long people speak and faults happen, such as 5m or 1h30m."),
     click.option("--load", type=Scale(), metavar="SCALE", help="So many times the traffic, such as 0.5 or 1:100."),
+    click.option(
+        "--crypto",
+        type=click.Choice([one.value for one in Crypto]),
+        help="A stub has the same lengths and refuses the same, protects nothing, and is faster.",
+    ),
 )
 FAULTS: Final = click.option(
     "--faults",

@@ -15,6 +15,7 @@ from i247_protocol.limits import HOMES_MAX, HUBS_MAX, MEMBERS_MAX
 from i247_protocol.names import parse_hub, parse_member
 from i247_simulations.composing_traffic import TrafficComposer
 from i247_simulations.countries import Atlas
+from i247_simulations.crypto import Crypto
 from i247_simulations.fault_words import read_faults
 from i247_simulations.faults import Fault, end_of
 from i247_simulations.latency import Constant, Distance, Latency, Matrix, Place, Uniform
@@ -60,6 +61,7 @@ def composed(settings: Settings, *, name: str, where: str, atlas: Atlas, text_of
         sample_ms=reading.between("run.sample_every", sample_ms, 100, 86_400_000),
         places={name: place for name, place in sorted(topology.places.items()) if name in topology.names},
         faults=_faults(reading, settings, topology, until_ms),
+        crypto=Crypto(given(machines.crypto, "real")),
         is_acquainted=bool(run.acquainted),
     )
     return _resized(reading, whole, settings.topology)

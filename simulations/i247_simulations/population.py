@@ -31,7 +31,7 @@ from i247_keys.trust import Trust
 from i247_protocol import codec
 from i247_protocol.digests import evidence_id, next_key_hash
 from i247_protocol.names import HubName, MemberCode, WallMs
-from i247_simulations.crypto import Crypto, identity_of
+from i247_simulations.crypto import identity_of
 from i247_simulations.scenario import Scenario
 from i247_simulations.streams import derived
 
@@ -39,9 +39,9 @@ from i247_simulations.streams import derived
 class Authority:
     """The Secretariat's keyholders, and what they have published."""
 
-    def __init__(self, seed: int, scenario: Scenario, wall: WallMs, crypto: Crypto = Crypto.REAL) -> None:
+    def __init__(self, seed: int, scenario: Scenario, wall: WallMs) -> None:
         self._seed = seed
-        self._crypto = crypto
+        self._crypto = scenario.crypto
         self._rekeyed = Counter[str]()
         self._link_keys: dict[str, bytes] = {}
         self._holders = [self.identity(f"keyholder {n}") for n in range(3)]

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import msgspec
 
 from i247_protocol.errors import CallerFault
+from i247_simulations.crypto import Crypto
 from i247_simulations.faults import Fault, end_of
 from i247_simulations.latency import Latency, Place
 from i247_simulations.quantities import spelled_duration
@@ -37,6 +38,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """Of members and hubs, as far as they are known."""
     faults: tuple[Fault, ...]
     """What goes wrong in any case, in order of time; a level draws more."""
+    crypto: Crypto = Crypto.REAL
+    """What seals and signs messages."""
     is_acquainted: bool = False
     """Whether all begin with everybody's keycard, as on any day but the first; else each has to be told."""
 
@@ -74,6 +77,11 @@ def with_until(scenario: Scenario, until_ms: int | None) -> Scenario:
     if until_ms < last:
         raise CallerFault("choosing how long to run", f"its faults last until {spelled_duration(last)}")
     return msgspec.structs.replace(scenario, chaos_ms=until_ms - scenario.warm_ms)
+
+
+def with_crypto(scenario: Scenario, crypto: Crypto | None) -> Scenario:
+    """Return `scenario` under another cipher."""
+    return scenario if crypto is None else msgspec.structs.replace(scenario, crypto=crypto)
 
 
 def with_load(scenario: Scenario, factor: float | None) -> Scenario:

@@ -31,6 +31,7 @@ class MachinesTable(_Table, frozen=True):
 
     commit: str | None = None
     store: str | None = None
+    crypto: Literal["real", "stub"] | None = None
 
 
 class PlaceTable(_Table, frozen=True):

@@ -19,7 +19,7 @@ from i247_protocol.names import MemberCode, WallMs
 from i247_simulations.agenda import Agenda
 from i247_simulations.checkers.watching import Sight
 from i247_simulations.clocks import Clock
-from i247_simulations.crypto import Crypto, cipher_of
+from i247_simulations.crypto import cipher_of
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import (
     BitRot,
@@ -52,6 +52,7 @@ from i247_simulations.network import Network
 from i247_simulations.node_memory import PlainNodeMemory
 from i247_simulations.population import Authority
 from i247_simulations.programs import Program
+from i247_simulations.scenario import Scenario
 from i247_simulations.streams import Entropy, luck
 from i247_simulations.thieves import Thief, impersonated, session_heard
 from i247_simulations.workload import Workload
@@ -61,7 +62,7 @@ class Struck(Protocol):
     """The world, as far as faults reach."""
 
     seed: int
-    crypto: Crypto
+    scenario: Scenario
     agenda: Agenda
     network: Network
     authority: Authority
@@ -306,7 +307,7 @@ class Troubles:
             wall=world.wall,
             chance=chance,
             entropy=chance.randbytes,
-            cipher=cipher_of(world.crypto),
+            cipher=cipher_of(world.scenario.crypto),
         )
         if session is not None and parcel is not None:
             world.marks["a member spoke in another's name"] += 1
@@ -329,7 +330,7 @@ class Troubles:
             world.authority.watched(fault.member, world.sight.signed),
             world.authority.link_key(fault.member),
             Entropy(world.seed, f"theft/{fault.at_ms}/{fault.member}"),
-            cipher_of(world.crypto),
+            cipher_of(world.scenario.crypto),
         )
         self.heard.setdefault(fault.accomplice, deque(maxlen=HEARD_MAX))
         world.agenda.after(fault.for_ms * 1_000 // 3, self._rekey, (fault, thief))

@@ -31,7 +31,7 @@ from i247_simulations.checkers.sizes import TablesBounded
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
 from i247_simulations.checkers.watching import Checker, Sight
 from i247_simulations.clocks import START, Clock
-from i247_simulations.crypto import Crypto, cipher_of, shared_card_file
+from i247_simulations.crypto import cipher_of, shared_card_file
 from i247_simulations.disk import Disk, Memory
 from i247_simulations.faults import Fault
 from i247_simulations.hub_memory import PlainHubMemory
@@ -60,11 +60,9 @@ class World:
         plan: Sequence[Fault],
         plant: Plant | None = None,
         follow: bytes = b"",
-        crypto: Crypto = Crypto.REAL,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
-        self.crypto = crypto
         self.agenda = Agenda()
         self.programs: dict[str, Program] = {}
         self.disks: dict[str, Disk] = {}
@@ -72,7 +70,7 @@ class World:
         self.marks: Counter[str] = Counter()
         self.counters: dict[str, Counter[str]] = {name: Counter() for name in (*scenario.hubs, *scenario.members)}
         self.turns = 0
-        self.authority = Authority(seed, scenario, START, crypto)
+        self.authority = Authority(seed, scenario, START)
         self.network = Network(seed, self.agenda, self, Ways(seed, scenario.latency, scenario.places))
         self.sight = Sight(
             now_us=lambda: self.agenda.now_us,
@@ -314,7 +312,7 @@ class World:
                 memory,
                 entropy,
                 store_bytes_max=limit,
-                verify=cipher_of(self.crypto).verify,
+                verify=cipher_of(self.scenario.crypto).verify,
             )
         is_renewed = name in self._renewed and not self._plant.trusts_copies
         self._renewed.discard(name)
@@ -328,7 +326,7 @@ class World:
             policy=open_policy(),
             incarnation=self._incarnations[name],
             drop_epoch_secrets=is_renewed,
-            cipher=cipher_of(self.crypto),
+            cipher=cipher_of(self.scenario.crypto),
             cards=shared_card_file(),
         )
 

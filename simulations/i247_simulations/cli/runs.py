@@ -52,6 +52,7 @@ def run_one(
     hubs: int | None,
     until: int | None,
     load: float | None,
+    crypto: str | None,
     plant: str,
     json_path: Path | None,
     report: Path | None,
@@ -59,7 +60,7 @@ def run_one(
 ) -> int:
     """Run one scenario, one of ours or a file, from one seed."""
     find_plant(plant)
-    chosen = chosen_scenario(scenario, members, hubs, until, load)
+    chosen = chosen_scenario(scenario, members, hubs, until, load, crypto)
     level = chosen_level(faults, chosen, Level.NONE)
     click.echo(f"running {chosen.name} from seed {seed}, faults {level.value}", err=True)
     with of_a_run(chosen) as sampled:

@@ -98,13 +98,14 @@ def sweep_settings(
     hubs: int | None,
     until: int | None,
     load: float | None,
+    crypto: str | None,
     plant: str,
     json_path: Path | None,
     report: Path | None,
 ) -> int:
     """Run each setting with the same seeds, and tell what it changes and how sure that is."""
     find_plant(plant)
-    chosen, version = chosen_scenario(scenario, members, hubs, until, load), version_here()
+    chosen, version = chosen_scenario(scenario, members, hubs, until, load, crypto), version_here()
     base = Case(chosen, chosen_level(faults, chosen, Level.NONE), plant)
     cells = grid(base, [choices(words) for words in sets])
     # Seed by seed, so that an interrupted sweep would have lost as little as can be.

@@ -62,13 +62,14 @@ def run_many(
     hubs: int | None,
     until: int | None,
     load: float | None,
+    crypto: str | None,
     plant: str,
     require_marks: bool,
     json_path: Path | None,
 ) -> int:
     """Run many seeds; stop at none, and tell all that fail."""
     find_plant(plant)
-    chosen, version = chosen_scenario(scenario, members, hubs, until, load), version_here()
+    chosen, version = chosen_scenario(scenario, members, hubs, until, load, crypto), version_here()
     level = chosen_level(faults, chosen, Level.SWARM)
     asked = seeds[shard]
     tasks = [Task(chosen, seed, level, plant, version) for seed in asked]

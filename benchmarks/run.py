@@ -27,6 +27,7 @@ import memory
 import notice
 import queries
 import relay
+import simulator
 import table
 from network import World
 
@@ -82,6 +83,7 @@ MEASUREMENTS: Final = {
     "relay": Measurement(relay.measure, relay.BUDGET_S),
     "queries": Measurement(queries.measure, queries.BUDGET_S),
     "memory": Measurement(memory.measure, memory.BUDGET_S),
+    "simulator": Measurement(simulator.measure, simulator.BUDGET_S),
 }
 QUICKER: Final = 8
 

@@ -121,8 +121,8 @@ class World:
 
     # The four phases.
 
-    def run(self) -> None:
-        """Run to the end, or until a promise is broken."""
+    def begin(self) -> None:
+        """Let all programs begin, and put down what will happen of itself."""
         scenario = self.scenario
         for name in self.names:
             self.disks[name] = Disk(self._memory(name), partial(self._durable, name))
@@ -134,6 +134,11 @@ class World:
         self._sample(None)
         self.agenda.at(PULSE_US, self._beat, None)
         self.agenda.at(scenario.warm_ms * 500, lambda _: self.workload.begin(), None)
+
+    def run(self) -> None:
+        """Run to the end, or until a promise is broken."""
+        scenario = self.scenario
+        self.begin()
         self._phase("warm-up", scenario.warm_ms)
         self._phase("chaos", scenario.warm_ms + scenario.chaos_ms)
         self.workload.stop()

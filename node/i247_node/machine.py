@@ -199,8 +199,11 @@ class NodeMachine:
         receipts = self._receipts.next_deadline()
         if receipts is not None and self._links.clock_is_doubtful:
             receipts = None
-        others = (self._outbox.next_deadline(), receipts, self._conversations.next_deadline())
-        return min((self._tick, *(at for at in others if at is not None)))
+        earliest = self._tick
+        for at in (self._outbox.next_deadline(), receipts, self._conversations.next_deadline()):
+            if at is not None and at < earliest:
+                earliest = at
+        return earliest
 
     def _read_clock(self, now: Now) -> None:
         pulse = self._desk.trust.pulse

@@ -143,10 +143,13 @@ class Outbox:
 
     def push(self, now: Now, lane: Lane) -> Iterator[Effect]:
         """Put what is ready on a lane, as far as links and credit reach."""
-        if not any(self._links.open_on(lane)):
-            return
-        for prio in Priority:
-            if lane_of(prio) is lane and now.mono >= self._paused[prio]:
+        waiting = [
+            prio
+            for prio in PRIORITIES[lane]
+            if (self._ready[prio] or self._behind[prio]) and now.mono >= self._paused[prio]
+        ]
+        if waiting and any(self._links.open_on(lane)):
+            for prio in waiting:
                 yield from self._push_one(prio, now)
 
     def _push_one(self, prio: Priority, now: Now) -> Iterator[Effect]:
@@ -503,6 +506,7 @@ def _kid(parcel: Parcel, member: MemberCode) -> bytes:
     return parse_header(parcel.header).kid or next((kid for code, kid, _ in parcel.wraps if code == member), b"")
 
 
+PRIORITIES: Final = {lane: tuple(prio for prio in Priority if lane_of(prio) is lane) for lane in Lane}
 ENDED: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.EXPIRED})
 KNOWN: Final = frozenset(reason.value for reason in Reason)
 OTHER: Final = "other"

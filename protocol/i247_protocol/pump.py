@@ -73,7 +73,8 @@ class Pump(Generic[E]):
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Perform `effects` as one turn; a machine's first effects come this way."""
-        forwards, claims, news = Bundle(), Bundle(), list[object]()
+        forwards, claims = Bundle(), Bundle()
+        news: list[object] = []
         for effect in effects:
             match effect:
                 case Persist(record):

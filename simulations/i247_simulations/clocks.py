@@ -45,6 +45,8 @@ class Clock:
         return self.read(at_us).wall - self._wall_at_start - at_us // 1_000
 
     def _own_us(self, at_us: int) -> int:
+        if not self._ppm:
+            return at_us + self._gained_us
         return at_us + self._gained_us + (at_us - self._from_us) * self._ppm // MILLION
 
 

@@ -20,7 +20,9 @@ import msgspec
 
 from i247_protocol.limits import MEMBERS_MAX
 from i247_simulations.crypto import Crypto
-from i247_simulations.scenarios import WORLD, Scenario, Traffic
+from i247_simulations.scenario import Scenario
+from i247_simulations.scenarios import WORLD
+from i247_simulations.traffic import Kind, Stream
 from i247_simulations.world import World as SimulatedWorld
 from measures import median, on_processor, per_call_us, spread
 from network import World
@@ -205,7 +207,7 @@ def _primitives() -> None:
 # --- the process of one world ---
 
 
-def crowd(members: int, thinned: int) -> Scenario:
+def crowd(members: int, crypto: Crypto, thinned: int) -> Scenario:
     """Return the world with so many members, at home with its hubs in turn, each as talkative as a real one is.
 
     With `thinned` each says only one of so many messages.
@@ -215,20 +217,18 @@ def crowd(members: int, thinned: int) -> Scenario:
     chosen = sorted({*[code for code in codes if code != "XP"][: members - 1], "XP"})
     homes = {code: (hubs[n % len(hubs)], hubs[(n + 1) % len(hubs)]) for n, code in enumerate(chosen)}
     share = members / WORLD_MEMBERS / thinned
-    traffic = Traffic(
-        queries=int(QUERIES_PER_S * 3_600 * share),
-        letters=int(LETTERS_PER_YEAR / 365 / 24 * share),
-        diffusions=0,
-        notices=0,
-        letter_bytes=WORLD.traffic.letter_bytes,
+    letters = msgspec.structs.replace(WORLD.traffic.streams[Kind.LETTER], per_hour=LETTERS_PER_YEAR / 365 / 24 * share)
+    queries = Stream(per_hour=QUERIES_PER_S * 3_600 * share, size=None, swing=None)
+    traffic = msgspec.structs.replace(WORLD.traffic, streams={Kind.QUERY: queries, Kind.LETTER: letters})
+    return msgspec.structs.replace(
+        WORLD, name=f"crowd-{members}", homes=homes, traffic=traffic, warm_ms=WARM_MS, places={}, crypto=crypto
     )
-    return msgspec.structs.replace(WORLD, name=f"crowd-{members}", homes=homes, traffic=traffic, warm_ms=WARM_MS)
 
 
 def serve(members: int, crypto: Crypto, thinned: int) -> None:
     """Run a world by as many messages as each line of standard input asks for."""
     begin = time.process_time()
-    world = SimulatedWorld(crowd(members, thinned), 1, (), crypto=crypto)
+    world = SimulatedWorld(crowd(members, crypto, thinned), 1, ())
     world.begin()
     world.agenda.run(WARM_MS * 500)
     _tell(Beginning(time.process_time() - begin))

@@ -1,12 +1,9 @@
-"""A world on another day than its first, and who is told of what."""
+"""A world on another day than its first."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
-from i247_simulations.audience import Audience
 from i247_simulations.faults import Level
 from i247_simulations.results import Result, Verdict
 from i247_simulations.running import run
@@ -26,29 +23,3 @@ def test_who_is_acquainted_has_nothing_to_tell_of_its_keys() -> None:
     assert frames_on_other < frames_on_first
     assert other_day.accepted == first_day.accepted
     assert other_day.marks["mail waited for a keycard"] == 0
-
-
-class Watcher:
-    """Notes what it is told of."""
-
-    looks_at: ClassVar[dict[str, frozenset[type]]] = {"durable": frozenset({int})}
-
-    def __init__(self) -> None:
-        self.told_of: list[object] = []
-
-    def durable(self, record: object) -> None:
-        self.told_of.append(record)
-
-    def told(self, news: object) -> None:
-        self.told_of.append(news)
-
-
-def test_an_observer_is_told_of_the_kinds_that_it_looks_at() -> None:
-    watcher = Watcher()
-    durable, told = Audience([watcher], "durable"), Audience([watcher], "told")
-    for one in (1, "text", 2, True):
-        for see in durable[type(one)]:
-            see(one)
-        for see in told[type(one)]:
-            see(one)
-    assert watcher.told_of == [1, 1, "text", 2, 2, True]

@@ -14,7 +14,7 @@ from typing import Final
 from i247_keys.roster import Directory
 from i247_protocol.clocks import is_behind, is_doubtful
 from i247_protocol.frames import Hello, Role
-from i247_protocol.limits import WINDOW_BYTES, WINDOW_MESSAGES
+from i247_protocol.limits import SKEW_MS, WINDOW_BYTES, WINDOW_MESSAGES
 from i247_protocol.machine import LinkId, Peer
 from i247_protocol.names import HubName, MemberCode, Now, SessionId, WallMs
 from i247_protocol.priority import Lane
@@ -122,6 +122,11 @@ class Links:
         """Whether our clock is not to be trusted, by the hubs' clocks or the newest pulse."""
         if self._is_behind:
             return True
+        for link in self._links.values():
+            if abs(link.hub_clock_ms - self._clock_ms) > SKEW_MS:
+                break
+        else:  # nearly always, and this is asked in every turn
+            return False
         offsets = {link.hub: self.clock_offset_ms(link) for link in self._links.values() if link.is_open}
         return is_doubtful(offsets.values())
 

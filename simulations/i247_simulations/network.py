@@ -54,8 +54,6 @@ class _Way:
     names: tuple[str, str]
     base_us: int
     chance: Random
-    key: bytes
-    """What the sender proves to hold."""
     frames: int = 0
     bytes: int = 0
     blocked: int = 0
@@ -272,10 +270,12 @@ class Network:
             self._hand_over(connection, side, data)
 
     def _hand_over(self, connection: Connection, side: int, data: bytes) -> None:
-        way, there = connection.ways[side], 1 - side
-        receiver = way.names[1]
+        sender, receiver = connection.ways[side].names
+        there = 1 - side
         if self._programs.boot_of(receiver) == connection.boots[there]:
-            self._programs.arrived(receiver, FrameArrived(connection.links[there], way.key, data))
+            self._programs.arrived(
+                receiver, FrameArrived(connection.links[there], self._programs.link_key(sender), data)
+            )
 
     def _release(self, event: tuple[Connection, int]) -> None:
         connection, side = event
@@ -360,7 +360,7 @@ class Network:
         if way is None:
             chance = luck(self._seed, f"link/{sender}/{receiver}")
             base_us = self._least.least_us(sender, receiver, chance)
-            way = self._ways[names] = _Way(names, base_us, chance, self._programs.link_key(sender))
+            way = self._ways[names] = _Way(names, base_us, chance)
         return way
 
 

@@ -6,6 +6,7 @@ Who wrote it is known to the observer alone: from the node that put it. docs/sim
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import ClassVar
 
 from i247_hub.records import HandedOn, Held, Hold, Owe
 from i247_protocol.frames import Ask, Busy, Custody, Frame, Noted, Parcel, Put, Returned, Show, Shown, Told
@@ -18,6 +19,9 @@ class SenderUnknown(Checker):
     """No hub but the first has an envelope's author in its records, and no hub names it to anybody."""
 
     promise = "P1"
+    looks_at: ClassVar[dict[str, frozenset[type]]] = {
+        "effect": frozenset({Put, Custody, Noted, Busy, Ask, Show, Shown, Told, Returned, Hold, HandedOn, Owe})
+    }
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)

@@ -37,14 +37,20 @@ class TablesBounded(Checker):
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
         self.largest: Counter[str] = Counter()
-        self._looks_us: dict[str, int] = {}
+        self._turns: Counter[str] = Counter()
 
     def turned(self, program: Program) -> None:
-        """Look through a machine, now and then."""
-        now = self.sight.now_us()
-        if now < self._looks_us.get(program.name, 0):
-            return
-        self._looks_us[program.name] = now + LOOK_US
+        """Look through a machine, now and then: the more it does, the more often."""
+        self._turns[program.name] += 1
+        if self._turns[program.name] % LOOK_TURNS == 1:
+            self._look_through(program)
+
+    def finish(self) -> None:
+        """Look through all machines once more."""
+        for program in self.sight.programs.values():
+            self._look_through(program)
+
+    def _look_through(self, program: Program) -> None:
         for table, length in lengths(program.machine):
             self.largest[table] = max(self.largest[table], length)
             if length > LIMITS.get(table, UNLISTED_MAX):
@@ -119,4 +125,4 @@ LIMITS: Final = {
     "Keyring._secrets": EPOCH_KEYS_MAX,
 }
 UNLISTED_MAX: Final = 4_096
-LOOK_US: Final = 5_000_000
+LOOK_TURNS: Final = 512

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 LXMF := .venv-lxmf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage demo chaos bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
+.PHONY: help setup test coverage fuzz demo chaos bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: setup ## run the whole suite (ARGS="-k name" for a part)
 
 coverage: setup ## run the suite and show what it does not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+fuzz: setup ## try every reader of bytes for SECONDS each (60); what is found becomes a test
+	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(ARGS)
 
 demo: setup ## run the demonstration (KEEP=1 leaves its network in place)
 	@$(BIN)/python demo/demo.py $(if $(KEEP),--keep)

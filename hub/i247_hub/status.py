@@ -151,7 +151,7 @@ def answer_to(question: bytes, snapshot: Snapshot | None) -> bytes:
     """Answer what came in at the status socket: one line of JSON for one line of JSON."""
     try:
         msgspec.json.decode(question, type=_Question)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return b'{"error":"ask {\\"want\\":\\"status\\"}"}\n'
     return msgspec.json.encode(snapshot) + b"\n"
 
@@ -168,7 +168,7 @@ def ask(path: Path) -> Snapshot:
         return msgspec.json.decode(answer, type=Snapshot)
     except OSError as error:
         raise WorldFault(doing, hint_for(error)) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise WorldFault(doing, "it is starting, or of another version than this program: ask again") from None
 
 

@@ -270,7 +270,7 @@ def read_answer(call: Call[T], status_code: int, data: bytes) -> T:
         if status_code < ERRORS_FROM:
             return msgspec.json.decode(data, type=call.answer)
         problem = msgspec.json.decode(data, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         if status_code == OVERLOADED:  # told by the server itself, before anybody read the request
             raise Busy("busy", "asking the node: too many connections", "ask again later", retryable=True) from None
         raise Incomprehensible(
@@ -289,7 +289,7 @@ def read_news(data: bytes) -> NewsShown | None:
     """Return one piece of news; None for a kind that this version does not know."""
     try:
         news: NewsShown = msgspec.json.decode(data, type=ConversationNews | EntryNews | DeliveryNews)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return news
 

@@ -100,7 +100,7 @@ def _read(path: Path) -> Mark | None:
             return msgspec.json.decode(file.read(BYTES_MAX), type=Mark)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # as if it were lost: nothing is proven by it
     except OSError as fault:
         raise _fault(path, fault) from None

@@ -254,7 +254,7 @@ def _world(doing: str) -> Iterator[None]:
     except apsw.Error as fault:
         what = type(fault).__name__  # SQLite's own words may hold a value
         raise WorldFault(f"{doing}: SQLite says {what}", "see disk, owner and mode of the file") from fault
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise WorldFault(f"{doing}: a record in it is damaged", "import the register again") from None
 
 

@@ -35,7 +35,7 @@ async def form_in(request: Request, kind: type[F]) -> F:
         raise malformed(
             f"reading the request: {_said(fault)}", "docs/interface.md lists the keys of each form"
         ) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise malformed("reading the request: not JSON", "send one JSON object") from None
 
 

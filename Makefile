@@ -7,7 +7,7 @@ PEERS := .venv-peers
 LXMF := .venv-lxmf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage fuzz demo chaos bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
+.PHONY: help setup test coverage fuzz abuse demo chaos bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ coverage: setup ## run the suite and show what it does not reach
 
 fuzz: setup ## try every reader of bytes for SECONDS each (60); what is found becomes a test
 	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(ARGS)
+
+abuse: setup ## attack a hub on loopback in every way, and print what it costs its members
+	@$(BIN)/python -m tests.abuse.run $(ARGS)
 
 demo: setup ## run the demonstration (KEEP=1 leaves its network in place)
 	@$(BIN)/python demo/demo.py $(if $(KEEP),--keep)

@@ -33,6 +33,12 @@ def forbid_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
+def open_as_many_files_as_allowed() -> None:
+    """Raise the bound on open files, which many systems set to 1024 for no reason of today, to the hard one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def tell_systemd(word: str) -> None:
     """Tell systemd how far the daemon is (sd_notify), where systemd asked for it."""
     address = os.environ.get("NOTIFY_SOCKET", "")

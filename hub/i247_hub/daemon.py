@@ -19,7 +19,13 @@ import structlog
 
 from i247_edges.clock import read_clocks
 from i247_edges.logs import Level
-from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_systemd
+from i247_edges.process import (
+    VERSION,
+    forbid_core_dumps,
+    open_as_many_files_as_allowed,
+    signals_to,
+    tell_systemd,
+)
 from i247_hub import metrics, status
 from i247_hub.config import HubConfig
 from i247_hub.machine import HubMachine
@@ -43,6 +49,7 @@ Log = structlog.typing.FilteringBoundLogger
 def run_hub(config: HubConfig, log: Log) -> None:
     """Run until SIGTERM or SIGINT; raise CallerFault or WorldFault when the hub cannot start, or not go on."""
     forbid_core_dumps()
+    open_as_many_files_as_allowed()
     secrets = unlock(config)
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(config)))

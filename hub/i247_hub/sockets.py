@@ -1,13 +1,17 @@
 """Own the hub's network sockets: one that listens, connections to the other hubs, and a wake-up.
 
 Who stands behind a frame is the key that the connection was admitted with, read from each message, never
-the routing id. Admission of a connection is the door's; what a member may say is the machine's, which
-also drops the frames of a key that was revoked while its connection lives on. docs/protocol.md 9.1.
+the routing id. Admission of a connection is the door's, whether it may stay is for `guests`; what a member may
+say is the machine's, which also drops the frames of a key that was revoked while its connection lives on.
+docs/protocol.md 9.1.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
 import zmq
 from zmq.utils import z85
@@ -17,6 +21,7 @@ from i247_edges.dialler import Dialler
 from i247_edges.door import DOMAIN, Door
 from i247_edges.link import Context, Socket, link_key, send_at_once, set_link_options, skip_parts
 from i247_edges.poller import Poller, Ready, Source, drain
+from i247_hub.guests import WHY, Guests
 from i247_protocol.counters import Counters
 from i247_protocol.errors import WorldFault
 from i247_protocol.machine import FrameArrived, LinkId, LinkLost, LinkUp, Peer
@@ -41,13 +46,19 @@ class HubSockets:
         self._poller = Poller()
         self._dialler = Dialler(self._context, self._poller, link_secret, self.counters)
         self._door = door(self._context)
+        self._ends = ExitStack()
+        for end in (lambda: self._context.destroy(linger=0), self._poller.close, self._door.close, self._dialler.close):
+            self._ends.callback(end)
         try:
             self._door.open()
-            self._listener = _Listener(self._context, link_secret, backlog, self.counters)
+            self._listener = _Listener(self._context, link_secret, backlog)
+            self._ends.callback(self._listener.guests.close)
             _prove_door(self._door, self._listener, self._context, self.key)
             self._door.count_in(self.counters)
+            self._listener.count_in(self.counters)
             self.endpoints = tuple(self._listener.listen(endpoint) for endpoint in endpoints)
             self._poller.watch(self._listener.socket)
+            self._poller.watch(self._listener.guests.monitor)
         except BaseException:
             self.close()
             raise
@@ -70,6 +81,7 @@ class HubSockets:
         """Wait until something arrives, `wake` is called or time is up; return what arrived, in order."""
         ready = self._poller.wait(self._dialler.patience_ms(timeout_ms))
         self._door.check()
+        self._listener.guests.follow(read_clocks().mono)
         frames = drain(self._sources(ready), frames_max)
         return [*frames, *self._dialler.attend(ready)]
 
@@ -79,10 +91,7 @@ class HubSockets:
 
     def close(self) -> None:
         """End all connections and leave nothing running."""
-        self._dialler.close()
-        self._door.close()
-        self._poller.close()
-        self._context.destroy(linger=0)
+        self._ends.close()
 
     def _sources(self, ready: Ready) -> list[Source]:
         sources = list(self._dialler.sources(ready))
@@ -94,14 +103,23 @@ class HubSockets:
 class _Listener:
     """The one socket to which members and other hubs connect."""
 
-    def __init__(self, context: Context, link_secret: bytes, backlog: int, counters: Counters) -> None:
-        self._counters = counters
+    def __init__(self, context: Context, link_secret: bytes, backlog: int) -> None:
+        self._counters = Counters()
+        _begin_routes_anywhere()
         self.socket: Socket = context.socket(zmq.ROUTER)
         set_link_options(self.socket)
         for option, value in LISTENER_OPTIONS:
             self.socket.set(option, value)
         self.socket.set(zmq.BACKLOG, backlog)
         self.socket.set(zmq.CURVE_SECRETKEY, link_secret)
+        self.guests = Guests(context, self.socket, self._counters)
+
+    def count_in(self, counters: Counters) -> None:
+        """Count what happens from now on in `counters`."""
+        for why in WHY:
+            counters.add(f"link.ended.{why}", 0)
+        self._counters = counters
+        self.guests.count_in(counters)
 
     def listen(self, endpoint: str) -> str:
         """Bind to `endpoint`; return it with the port that was given."""
@@ -124,11 +142,15 @@ class _Listener:
             skip_parts(self.socket)
             self._refuse(Reason.MALFORMED)
             return None
+        descriptor, key = int(str(part.get("__fd"))), bytes.fromhex(str(part.get("User-Id")))
+        if not self.guests.speaks(descriptor, key):
+            return None
         # A chosen id may still look like a given one. It names nobody: the key does.
         if len(route) != ROUTE_BYTES or route[0] != 0:
             self._refuse(Reason.CHOSEN_ROUTING_ID)
+            self.guests.end(descriptor, Reason.CHOSEN_ROUTING_ID.value)
             return None
-        return FrameArrived(LinkId(route), bytes.fromhex(str(part.get("User-Id"))), part.bytes)
+        return FrameArrived(LinkId(route), key, part.bytes)
 
     def send(self, link: LinkId, data: bytes) -> bool:
         """Send one frame; return False when there is no room or nobody behind `link`."""
@@ -147,6 +169,18 @@ class _Listener:
 
     def _refuse(self, reason: Reason) -> None:
         self._counters.add(f"link.refused.{reason}")
+
+
+def _begin_routes_anywhere() -> None:
+    """Let the next ROUTER begin its routing ids where nobody can guess.
+
+    It counts them up from `rand()`, which libzmq 4.3.5 never seeds: the same first id in every process. A guest that
+    chooses an id which is given later aborts this process (an assertion in `add_out_pipe`), so none may be foreseen.
+    """
+    seed = getattr(ctypes.CDLL(None), "srand", None)
+    if seed is None:
+        raise WorldFault("seed the numbering of connections", "run a hub on a system whose C library has srand")
+    seed(ctypes.c_uint(int.from_bytes(os.urandom(4), "big")))
 
 
 def _prove_door(door: Door, listener: _Listener, context: Context, key: bytes) -> None:

@@ -35,7 +35,7 @@ class Guests:
         self._listener = listener
         self._here: dict[int, _Guest] = {}
         self._by_key: dict[bytes, dict[int, _Guest]] = {}
-        self._look_ms = 0
+        self._now_ms = self._look_ms = 0
         self._turn = 0
         endpoint = f"inproc://guests/{next(_MONITORS)}"
         listener.monitor(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
@@ -57,6 +57,7 @@ class Guests:
 
     def follow(self, now_ms: int) -> None:
         """Take note of who came and went, and now and then end those that may not stay."""
+        self._now_ms = now_ms
         self._take_news(now_ms)
         if now_ms >= self._look_ms:
             self._look_ms = now_ms + LOOK_MS
@@ -64,9 +65,11 @@ class Guests:
 
     def speaks(self, descriptor: int, key: bytes) -> bool:
         """Note that a whole message of `key` came; return whether its connection may stay."""
+        if descriptor not in self._here:
+            self._take_news(self._now_ms)  # it came after this turn's look, or is gone
         guest = self._here.get(descriptor)
         if guest is None or guest.key not in (None, key):
-            return True  # the last words of a connection that is gone, or one that came this moment
+            return True  # the last words of a connection that is gone
         guest.has_spoken = True
         if guest.key is None:
             guest.key = key

@@ -21,6 +21,7 @@ EDGES = frozenset(
         "i247_hub.cli",
         "i247_hub.config",
         "i247_hub.daemon",
+        "i247_hub.guests",
         "i247_hub.metrics",
         "i247_hub.preparation",
         "i247_hub.sockets",

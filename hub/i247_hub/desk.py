@@ -12,7 +12,7 @@ from i247_hub.admission import admitted_keys
 from i247_hub.connections import Connection, Connections
 from i247_hub.records import HubMemory, KeepCard, KeepDirectory
 from i247_keys.cardfile import CardFile
-from i247_keys.network_file import extend
+from i247_keys.petitions import Petitions
 from i247_keys.roster import Directory
 from i247_keys.trust import Trust
 from i247_protocol.counters import Counters
@@ -32,6 +32,7 @@ class Desk:
     ) -> None:
         self.trust = trust
         self.cards = CardFile()
+        self._petitions = Petitions()
         self._me = me
         self._memory = memory
         self._connections = connections
@@ -64,11 +65,11 @@ class Desk:
         if before < self.directory.version < connection.roster:
             yield Claim(connection.link, DirWant(connection.session.id, self.directory.version, self.trust.pulse_hash))
 
-    def given(self, data: bytes, now: Now) -> Iterator[Effect]:
-        """Judge directory documents, wherever they come from; believe and hand on what is newer."""
+    def given(self, data: bytes, giver: bytes | None, now: Now) -> Iterator[Effect]:
+        """Judge directory documents, whoever gives them (None: our own side); believe and hand on what is newer."""
         before = self.trust
         try:
-            self.trust = extend(before, data, now.wall)
+            self.trust = self._petitions.extend(before, data, giver, now)
         except PeerFault as fault:
             self._counters.add(f"directory.{fault.reason}")
             return

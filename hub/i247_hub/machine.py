@@ -137,7 +137,7 @@ class HubMachine:
             case TimePassed():
                 return self._time_passed(now)
             case DirectoryGiven(data):
-                return self._directory_given(data, now)
+                return self._directory_given(data, None, now)
 
     def finish(self, now: Now) -> Iterable[Effect]:
         """Yield the custody of what this turn has saved, signed once."""
@@ -269,7 +269,7 @@ class HubMachine:
                 yield from self._desk.wanted(connection, frame)
             case DirHave():
                 version = self._desk.directory.version
-                yield from self._directory_given(frame.data, now)
+                yield from self._directory_given(frame.data, connection.key, now)
                 yield from self._desk.still_wanted(connection, before=version)
             case CardWant():
                 yield from self._desk.cards_wanted(connection, frame)
@@ -282,9 +282,9 @@ class HubMachine:
 
     # Directory and time.
 
-    def _directory_given(self, data: bytes, now: Now) -> Iterator[Effect]:
+    def _directory_given(self, data: bytes, giver: bytes | None, now: Now) -> Iterator[Effect]:
         before = self._desk.trust
-        yield from self._desk.given(data, now)
+        yield from self._desk.given(data, giver, now)
         if self._desk.trust is not before:
             self._carriage.surroundings_changed()
             yield from self._look_again_who_speaks(now)

@@ -12,7 +12,7 @@ from i247_keys.cardfile import CardFile
 from i247_keys.identity import Identity
 from i247_keys.keycard import VERSION_MAX, parse_keycard, verify_keycard
 from i247_keys.keyring import Keyring
-from i247_keys.network_file import extend
+from i247_keys.petitions import Petitions
 from i247_keys.roster import Directory
 from i247_keys.trust import Trust
 from i247_node.links import Link, Links
@@ -45,6 +45,7 @@ class Desk:
         self.me = me
         self.trust = trust
         self.cards = cards
+        self._petitions = Petitions()
         self.keyring = Keyring()
         self.card_version = 0
         self._identity = identity
@@ -104,11 +105,11 @@ class Desk:
         if link.session is not None and before < self.directory.version < link.hub_roster:
             yield Claim(link.id, DirWant(link.session.id, self.directory.version, self.trust.pulse_hash))
 
-    def given(self, data: bytes, now: Now) -> Iterator[Effect]:
-        """Judge directory documents, wherever they come from; believe and hand on what is newer."""
+    def given(self, data: bytes, giver: bytes | None, now: Now) -> Iterator[Effect]:
+        """Judge directory documents, whoever gives them (None: our own side); believe and hand on what is newer."""
         before = self.trust
         try:
-            self.trust = extend(before, data, now.wall)
+            self.trust = self._petitions.extend(before, data, giver, now)
         except PeerFault as fault:
             self._counters.add(f"directory.{fault.reason}")
             if fault.reason is Reason.FORKED:

@@ -180,7 +180,7 @@ class NodeMachine:
             case TimePassed():
                 return self._time_passed(now)
             case DirectoryGiven(data):
-                return self._directory_given(data, now)
+                return self._directory_given(data, None, now)
             case LookupFinished():
                 return self._answering.lookup_finished(event, now)
             case GatherEvidence():
@@ -303,7 +303,7 @@ class NodeMachine:
                 yield self._desk.wanted(link, frame)
             case DirHave():
                 version = self._desk.directory.version
-                yield from self._directory_given(frame.data, now)
+                yield from self._directory_given(frame.data, link.key, now)
                 yield from self._desk.still_wanted(link, before=version)
                 yield from self._listener.judge_parked(link, now)
             case _:
@@ -311,9 +311,9 @@ class NodeMachine:
 
     # Directory, keycards, words of return.
 
-    def _directory_given(self, data: bytes, now: Now) -> Iterator[Effect]:
+    def _directory_given(self, data: bytes, giver: bytes | None, now: Now) -> Iterator[Effect]:
         before = self._desk.trust
-        yield from self._desk.given(data, now)
+        yield from self._desk.given(data, giver, now)
         if self._desk.trust is before:
             return
         if self._desk.directory.version != before.directory.version:

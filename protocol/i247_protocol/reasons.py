@@ -63,6 +63,7 @@ class Reason(StrEnum):
     CREDIT_EXCEEDED = "credit-exceeded"
     TOO_MANY_HOPS = "too-many-hops"
     REPLACED = "replaced"
+    TOO_OFTEN = "too-often"
 
     # Room.
     MAILBOX_FULL = "mailbox-full"

@@ -8,8 +8,10 @@ roster again, and the signatures are over that. Nothing here is believed; `trust
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from i247_keys.bounds import BALLOTS_MAX, EVIDENCE_MAX, STEPS_MAX, require
 from i247_keys.charter import parse_charter
@@ -64,8 +66,12 @@ class NetworkFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     v: int
     founding: Founding | None
-    steps: tuple[bytes, ...]
+    steps: Annotated[tuple[bytes, ...], Meta(max_length=STEPS_MAX)]
     pulse: bytes | None
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    v: int | None = None
 
 
 Step = CharterStep | RosterStep
@@ -73,17 +79,14 @@ Step = CharterStep | RosterStep
 
 def parse_network_file(data: bytes) -> NetworkFile:
     """Return the file in `data`, its steps unread; raise PeerFault when it is none."""
-    value = codec.decode(data, bytes_max=NETWORK_FILE_BYTES_MAX)
-    if isinstance(value, dict) and value.get("v") != VERSION:
+    if codec.glance(_Versioned, data, bytes_max=NETWORK_FILE_BYTES_MAX).v != VERSION:
         raise PeerFault(Reason.UNKNOWN_VERSION)
-    file: NetworkFile = codec.shape(NetworkFile, value)
-    require(len(file.steps) <= STEPS_MAX)
-    return file
+    return codec.decode_as(NetworkFile, data, bytes_max=NETWORK_FILE_BYTES_MAX)
 
 
 def parse_step(data: bytes) -> Step:
     """Return the step in `data`; raise PeerFault when it is none."""
-    step: Step = codec.shape(Step, codec.decode(data, bytes_max=DOCUMENT_BYTES_MAX))
+    step: Step = codec.decode_as_any(Step, data, bytes_max=DOCUMENT_BYTES_MAX)
     if isinstance(step, CharterStep):
         require(len(step.record.ballots) <= BALLOTS_MAX)
         return step

@@ -80,16 +80,12 @@ def _open_shared(hh: bytes, body: bytes, content_key: bytes, cipher: Cipher) -> 
 
 def _parse_inner(padded: bytes) -> Inner:
     try:
-        value = codec.decode(unpad(padded), bytes_max=BODY_BYTES_MAX)
+        statement, signature = codec.decode_as(tuple[bytes, bytes], unpad(padded), bytes_max=BODY_BYTES_MAX)
     except PeerFault:
         raise PeerFault(Reason.CANNOT_OPEN) from None
-    match value:
-        case [bytes(statement), bytes(signature)]:
-            if 0 < len(statement) <= STATEMENT_BYTES_MAX and len(signature) == SIGNATURE_BYTES:
-                return Inner(statement, signature)
-        case _:
-            pass
-    raise PeerFault(Reason.CANNOT_OPEN)
+    if not 0 < len(statement) <= STATEMENT_BYTES_MAX or len(signature) != SIGNATURE_BYTES:
+        raise PeerFault(Reason.CANNOT_OPEN)
+    return Inner(statement, signature)
 
 
 _HEAD_BYTES: Final = COMMITMENT_BYTES + NONCE_BYTES

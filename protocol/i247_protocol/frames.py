@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from i247_protocol import codec
 from i247_protocol.errors import PeerFault
@@ -46,7 +47,7 @@ class Parcel(NamedTuple):
     hops: int
     header: bytes
     body: bytes
-    wraps: tuple[tuple[str, bytes, bytes], ...]
+    wraps: Annotated[tuple[tuple[str, bytes, bytes], ...], Meta(max_length=RECIPIENTS_MAX)]
 
     @property
     def envelope(self) -> Envelope:
@@ -63,7 +64,7 @@ class Pair(NamedTuple):
     """One envelope on its way to some of its recipients."""
 
     envelope: bytes
-    recipients: tuple[str, ...]
+    recipients: Annotated[tuple[str, ...], Meta(max_length=RECIPIENTS_MAX)]
 
 
 class Taken(NamedTuple):
@@ -71,14 +72,14 @@ class Taken(NamedTuple):
 
     envelope: bytes
     hops: int
-    recipients: tuple[str, ...]
+    recipients: Annotated[tuple[str, ...], Meta(max_length=RECIPIENTS_MAX)]
 
 
 class Voucher(NamedTuple):
     """A custodian's signature over what it took at `at` (ms): the roots of up to 16 frames of one commit."""
 
     at: Instant
-    roots: tuple[bytes, ...]
+    roots: Annotated[tuple[bytes, ...], Meta(max_length=ROOTS_MAX)]
     signature: bytes
 
 
@@ -148,32 +149,32 @@ class Reset(_Frame, frozen=True, array_like=True, tag="reset"):
 class Put(_Frame, frozen=True, array_like=True, tag="put"):
     """Hand over envelopes."""
 
-    parcels: tuple[Parcel, ...]
+    parcels: Annotated[tuple[Parcel, ...], Meta(max_length=BATCH_PARCELS_MAX)]
 
 
 class Custody(_Frame, frozen=True, array_like=True, tag="custody"):
     """Say, and sign, that envelopes are safely held here."""
 
-    taken: tuple[Taken, ...]
+    taken: Annotated[tuple[Taken, ...], Meta(max_length=PAIRS_MAX)]
     voucher: Voucher
 
 
 class Noted(_Frame, frozen=True, array_like=True, tag="noted"):
     """Say that words of return are safely held here."""
 
-    pairs: tuple[Pair, ...]
+    pairs: Annotated[tuple[Pair, ...], Meta(max_length=PAIRS_MAX)]
 
 
 class Returned(_Frame, frozen=True, array_like=True, tag="returned"):
     """Say that envelopes will not reach some recipients."""
 
-    bounces: tuple[Bounce, ...]
+    bounces: Annotated[tuple[Bounce, ...], Meta(max_length=PAIRS_MAX)]
 
 
 class Busy(_Frame, frozen=True, array_like=True, tag="busy"):
     """Say that envelopes were not taken for want of room, and when (ms from now) to try again."""
 
-    pairs: tuple[Pair, ...]
+    pairs: Annotated[tuple[Pair, ...], Meta(max_length=PAIRS_MAX)]
     reason: str
     retry_after: Ordinal
 
@@ -181,13 +182,13 @@ class Busy(_Frame, frozen=True, array_like=True, tag="busy"):
 class Ask(_Frame, frozen=True, array_like=True, tag="ask"):
     """Ask what is known of envelopes."""
 
-    pairs: tuple[Pair, ...]
+    pairs: Annotated[tuple[Pair, ...], Meta(max_length=PAIRS_MAX)]
 
 
 class Told(_Frame, frozen=True, array_like=True, tag="told"):
     """Answer an ask."""
 
-    known: tuple[Known, ...]
+    known: Annotated[tuple[Known, ...], Meta(max_length=PAIRS_MAX)]
 
 
 class Show(_Frame, frozen=True, array_like=True, tag="show"):
@@ -232,13 +233,13 @@ class DirHave(_Frame, frozen=True, array_like=True, tag="dir-have"):
 class CardWant(_Frame, frozen=True, array_like=True, tag="card-want"):
     """Ask for the keycards that are newer than these versions."""
 
-    have: tuple[tuple[str, int], ...]
+    have: Annotated[tuple[tuple[str, int], ...], Meta(max_length=MEMBERS_MAX)]
 
 
 class Cards(_Frame, frozen=True, array_like=True, tag="card"):
     """Give keycards, each a signed document."""
 
-    cards: tuple[bytes, ...]
+    cards: Annotated[tuple[bytes, ...], Meta(max_length=CARDS_IN_FRAME_MAX)]
 
 
 Frame = (

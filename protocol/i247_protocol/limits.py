@@ -9,6 +9,7 @@ from typing import Final
 
 # Encoding.
 DEPTH_MAX: Final = 8
+EXPLAINED_BYTES_MAX: Final = 16 * 1024
 
 # Envelope.
 HEADER_BYTES_MAX: Final = 1024

@@ -216,7 +216,6 @@ def test_nobody_is_remembered_who_has_gone(hall: Hall) -> None:
 @pytest.mark.parametrize("has_spoken", [False, True])
 def test_a_message_without_end_is_broken_off(world: World, has_spoken: bool) -> None:
     good = world.member()
-    most = UNFINISHED_BYTES_MAX if has_spoken else FRAME_BYTES_MAX
     with closing(Caller(world.peer.endpoint, world.hub.key, admitted(world))) as caller:
 
         def flood() -> None:
@@ -224,7 +223,7 @@ def test_a_message_without_end_is_broken_off(world: World, has_spoken: bool) -> 
             if has_spoken:
                 caller.part(b"a good beginning", more=False)
             with pytest.raises(OSError, match=r"Broken pipe|reset"):
-                caller.endless_parts(512 * 1024, at_most=8 * most)
+                caller.endless_parts(512 * 1024, at_most=16 * UNFINISHED_BYTES_MAX)
 
         meanwhile(world, flood)
     wait_until(lambda: ended(world, "unfinished") == 1, world.ear)

@@ -16,7 +16,7 @@ from i247_keys.merkle import Tree, root_by
 from i247_keys.roster import Directory
 from i247_protocol import codec
 from i247_protocol.errors import PeerFault
-from i247_protocol.frames import Custody, Proof, Taken, Voucher
+from i247_protocol.frames import Custody, Proof, Taken, Voucher, proof_is_sound
 from i247_protocol.limits import FRAME_BYTES_MAX
 from i247_protocol.names import HubName, MemberCode, WallMs
 from i247_protocol.reasons import Reason
@@ -59,6 +59,8 @@ class Proofs:
 
 def verify_proof(proof: Proof, directory: Directory) -> None:
     """Raise PeerFault unless the custodian named in `proof` signed for it with a key that was good at that time."""
+    if not proof_is_sound(proof):
+        raise PeerFault(Reason.MALFORMED)
     leaf = _leaf(proof.envelope, proof.hops, proof.recipient)
     if root_by(leaf, proof.leaf, proof.leaves, proof.path) not in proof.voucher.roots:
         raise PeerFault(Reason.BAD_SIGNATURE)

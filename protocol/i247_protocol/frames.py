@@ -194,14 +194,14 @@ class Told(_Frame, frozen=True, array_like=True, tag="told"):
 class Show(_Frame, frozen=True, array_like=True, tag="show"):
     """Ask what shows how envelopes have left the hub asked."""
 
-    pairs: tuple[Pair, ...]
+    pairs: Annotated[tuple[Pair, ...], Meta(max_length=SHOW_PAIRS_MAX)]
 
 
 class Shown(_Frame, frozen=True, array_like=True, tag="shown"):
     """Answer a `show`: the next places' custody, and signed words of return or expiry."""
 
-    proofs: tuple[Proof, ...]
-    words: tuple[Bounce, ...]
+    proofs: Annotated[tuple[Proof, ...], Meta(max_length=2 * SHOW_PAIRS_MAX)]
+    words: Annotated[tuple[Bounce, ...], Meta(max_length=2 * SHOW_PAIRS_MAX)]
 
 
 class Credit(_Frame, frozen=True, array_like=True, tag="credit"):
@@ -281,6 +281,14 @@ def session_of(frame: Frame) -> SessionId:
     return SessionId(frame.session)
 
 
+def proof_is_sound(proof: Proof) -> bool:
+    """Whether the lengths and numbers in a proof are within their bounds; raise PeerFault for no member."""
+    parse_member(proof.recipient)
+    lengths = len(proof.envelope) == ENVELOPE_ID_BYTES and all(len(one) == HASH_BYTES for one in proof.path)
+    bounds = 0 <= proof.hops <= HOPS_FIELD_MAX and len(proof.path) <= PATH_MAX
+    return lengths and bounds and _voucher_is_sound(proof.voucher)
+
+
 def _within_bounds(frame: Frame) -> bool:
     match frame:
         case Put():
@@ -294,7 +302,7 @@ def _within_bounds(frame: Frame) -> bool:
             return _are_sound(frame.pairs, PAIRS_MAX if isinstance(frame, Ask) else SHOW_PAIRS_MAX)
         case Shown():
             few = len(frame.proofs) + len(frame.words) <= 2 * SHOW_PAIRS_MAX
-            return few and all(_proof_is_sound(proof) for proof in frame.proofs)
+            return few and all(proof_is_sound(proof) for proof in frame.proofs)
         case Told():
             return len(frame.known) <= PAIRS_MAX
         case Returned():
@@ -334,13 +342,6 @@ def _pair_is_sound(pair: Pair | Taken) -> bool:
 
 def _voucher_is_sound(voucher: Voucher) -> bool:
     return 0 < len(voucher.roots) <= ROOTS_MAX and all(len(root) == HASH_BYTES for root in voucher.roots)
-
-
-def _proof_is_sound(proof: Proof) -> bool:
-    parse_member(proof.recipient)
-    lengths = len(proof.envelope) == ENVELOPE_ID_BYTES and all(len(one) == HASH_BYTES for one in proof.path)
-    bounds = 0 <= proof.hops <= HOPS_FIELD_MAX and len(proof.path) <= PATH_MAX
-    return lengths and bounds and _voucher_is_sound(proof.voucher)
 
 
 def pair(envelope: EnvelopeId, *recipients: MemberCode) -> Pair:

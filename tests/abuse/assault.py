@@ -15,10 +15,10 @@ from statistics import quantiles
 from typing import Final
 
 from tests.hub.network import PASSPHRASE, Daemon, Network
+from tests.hub.test_hub_daemon import custody_of
 
 from i247_keys import key_folder
-from i247_protocol.digests import envelope_id
-from i247_protocol.frames import Credit, Custody, Pair, Put
+from i247_protocol.frames import Credit, Custody, Put
 from i247_protocol.names import MemberCode
 
 
@@ -101,9 +101,7 @@ class Scene:
             self._sender.put(next(self._bodies), "BB")
             put = self._recipient.hear(Put)
             took.append((time.perf_counter() - began) * 1e3)
-            parcel = put.parcels[0]
-            pair = Pair(envelope_id(parcel.header, parcel.body), ("BB",))
-            self._recipient.say(Custody(put.session, (pair,), None))
+            self._recipient.say(custody_of(put, self._recipient))
             self._sender.hear(Custody)
         return took
 

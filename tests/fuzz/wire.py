@@ -19,7 +19,7 @@ from i247_node.acceptance import open_parcel, verify_opened
 from i247_protocol import codec
 from i247_protocol.audit import chain_after, verify_chain
 from i247_protocol.bodies import TYPES, body_is_sound, parse_body
-from i247_protocol.bundle import Bundle, batches, custody_of
+from i247_protocol.bundle import Bundle, batches, framefuls
 from i247_protocol.digests import body_hash, content_key_commitment, header_hash
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Ask, Custody, Parcel, Put, Returned, encode_frame, parse_frame
@@ -88,15 +88,15 @@ def _bundle(data: bytes) -> None:
     for frame in frames:
         bundle.add(LinkId(frame.session), frame)
     merged = [parse_frame(one) for _, one in bundle.frames()]
-    for kind in (Put, Custody, Ask):
+    for kind in (Put, Ask):
         if _carried(kind, frames) != _carried(kind, merged):
             raise Find(f"merging loses or reorders what a {kind.__name__} carries")
     for frame in merged:
         match frame:
             case Put(parcels=parcels):
                 again = [encode_frame(Put(frame.session, one)) for one in batches(parcels)]
-            case Custody(pairs=pairs):
-                again = [encode_frame(one) for one in custody_of(frame.session, pairs)]
+            case Custody(taken=taken, voucher=voucher):
+                again = [encode_frame(Custody(frame.session, one, voucher)) for one in framefuls(taken)]
             case _:
                 again = []
         for one in again:

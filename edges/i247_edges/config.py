@@ -32,11 +32,18 @@ T = TypeVar("T", bound=msgspec.Struct)
 def read_config(path: Path, kind: type[T]) -> T:
     """Return the settings in the file; raise CallerFault that says what is wrong, where, and what to do."""
     text = _read(path)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.count(".") > DOTS_IN_LINE_MAX:  # a key of many parts takes tomllib the square of their number
+            raise _fault(path.name, number, "too many dots", "give each setting a line of its own")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise _fault(
             path.name, _line_in(fault, text), "not TOML", "see https://toml.io; text stands in quotes"
+        ) from None
+    except (RecursionError, ValueError):  # lists in lists without end, or a number of thousands of digits
+        raise CallerFault(
+            f"reading {path.name}: too deep, or too large a number", "write it anew from `init`"
         ) from None
     reading = _Reading(path, text)
     reading.check(table, kind, ())
@@ -216,7 +223,7 @@ def _lines_of(text: str) -> dict[_At, int]:
 def _keys_in(text: str) -> _At:
     try:
         value: object = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
+    except (RecursionError, ValueError):
         return ()
     keys = []
     while isinstance(value, dict) and value:
@@ -228,6 +235,7 @@ def _keys_in(text: str) -> _At:
 _At = tuple[str | int, ...]
 
 BYTES_MAX: Final = 1024 * 1024
+DOTS_IN_LINE_MAX: Final = 500
 HEADER: Final = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?")
 AT_LINE: Final = re.compile(r"at line (\d+)")
 SECRET: Final = re.compile(r"passphrase|password|secret|private|token", re.IGNORECASE)

@@ -76,6 +76,17 @@ class Mutator:
                 )
 
 
+def repeated(data: bytes, length_max: int, seed: int, raw: Callable[[bytes, int], bytes]) -> bytes:
+    """Return text of which a short piece is repeated, as deep nesting and long names are; or change it blindly."""
+    draw = Random(seed)
+    if not data or draw.random() > REPEATED_SHARE:
+        return raw(data, length_max)
+    at = draw.randrange(len(data))
+    piece = data[at : at + draw.choice((1, 1, 2, 3, 8))]
+    times = min(draw.choice((2, 20, 300, 5_000)), max(1, (length_max - len(data)) // len(piece)))
+    return (data[:at] + piece * times + data[at:])[:length_max]
+
+
 class _Inside:
     """A value that travels as bytes within another one."""
 
@@ -135,6 +146,7 @@ def _flipped(value: bytes, draw: Random) -> bytes:
 
 
 RAW_SHARE: Final = 0.2
+REPEATED_SHARE: Final = 0.1
 DESCEND: Final = 0.9
 STRUCTURAL: Final = 0.8
 CHANGES: Final = (1, 1, 1, 2, 4)

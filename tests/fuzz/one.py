@@ -18,7 +18,7 @@ def main(name: str, folder: str, seconds: str) -> None:
     """Never returns: libFuzzer ends the process."""
     with atheris.instrument_imports(include=list(PACKAGES)):
         from tests.fuzz.targets import all_targets  # noqa: PLC0415  must be imported while it is observed
-    from tests.fuzz.mutation import Mutator  # noqa: PLC0415  as above
+    from tests.fuzz.mutation import Mutator, repeated  # noqa: PLC0415  as above
     from tests.fuzz.target import CPU_S_MAX, Find, judge, judge_memory  # noqa: PLC0415  as above
 
     target = all_targets()[name]
@@ -40,7 +40,7 @@ def main(name: str, folder: str, seconds: str) -> None:
             raise Find(f"{name}: slow")
 
     def changed(data: bytes, length_max: int, seed: int) -> bytes:
-        return change(data, length_max, seed, atheris.Mutate)
+        return (repeated if target.is_text else change)(data, length_max, seed, atheris.Mutate)
 
     words = [
         "fuzz",
@@ -52,10 +52,7 @@ def main(name: str, folder: str, seconds: str) -> None:
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     ]
-    if target.is_text:
-        atheris.Setup(words, try_one)
-    else:
-        atheris.Setup(words, try_one, custom_mutator=changed)
+    atheris.Setup(words, try_one, custom_mutator=changed)
     atheris.Fuzz()
 
 

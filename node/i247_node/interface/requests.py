@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from i247_node.durations import parse_duration
 from i247_node.forms import BODY_BYTES_MAX, PAGE_MAX, PAGE_USUAL, Form
-from i247_node.interface.problems import RequestRefused, malformed
+from i247_node.interface.problems import HINT_PATHS, RequestRefused, malformed, not_found
 from i247_protocol.errors import CallerFault, PeerFault
 from i247_protocol.names import MemberCode, parse_member
 from i247_protocol.statement import ID_BYTES
@@ -83,10 +83,13 @@ def wait_ms(request: Request) -> int:
 
 def row_number(request: Request) -> int:
     """Return the number in the path."""
-    number_in_path: int = request.path_params["n"]
-    if number_in_path > NUMBER_MAX:
+    text: str = request.path_params["n"]
+    if not text.isascii() or not text.isdigit():
+        raise not_found("reading the path: no number", HINT_PATHS)
+    # The length first: turning thousands of digits into a number is refused by Python, and costly.
+    if len(text) > DIGITS_MAX + 1 or int(text) > NUMBER_MAX:
         raise malformed("reading the path: a number", f"give one up to {NUMBER_MAX}")
-    return number_in_path
+    return int(text)
 
 
 def message_id(text: str, what: str) -> bytes:

@@ -75,7 +75,7 @@ def application(switchboard: Switchboard, views: Views) -> Starlette:
             Route("/v1/notices", _answered(paths.publish), methods=["POST"]),
             Route("/v1/letters", _answered(paths.write), methods=["POST"]),
             Route("/v1/inbox", _answered(paths.inbox), methods=["GET"]),
-            Route("/v1/inbox/{n:int}/confirm", _answered(paths.confirm), methods=["POST"]),
+            Route("/v1/inbox/{n}/confirm", _answered(paths.confirm), methods=["POST"]),
             Route("/v1/outbox", _answered(paths.outbox), methods=["GET"]),
             Route("/v1/board", _answered(paths.board), methods=["GET"]),
             Route("/v1/messages/{id}", _answered(paths.trace), methods=["GET"]),

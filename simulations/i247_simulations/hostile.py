@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from i247_keys.identity import Identity
-from i247_keys.keycard import parse_keycard
+from i247_keys.keycard import VERSION_MAX, parse_keycard
 from i247_keys.keyring import Keyring
 from i247_keys.vouching import root_of, vouch
 from i247_protocol import codec
@@ -119,7 +119,7 @@ class Liar:
     def _own_card(self, data: bytes, wall: WallMs) -> bytes:
         """Return a newer keycard of the same member with keys of this hub, under its own signature."""
         card, _ = parse_keycard(data)
-        return self._keyring.card(card.member, card.version + 1, wall, self._identity)
+        return self._keyring.card(card.member, min(card.version + 1, VERSION_MAX), wall, self._identity)
 
     def _altered(self, parcel: Parcel) -> Parcel:
         header = codec.decode(parcel.header, bytes_max=2_048)

@@ -61,7 +61,7 @@ class Thief:
         held = next((card for card in _cards(cards) if card.member == self._victim), None)
         if held is None:
             return None
-        version = VERSION_MAX if is_last else held.version + 1
+        version = VERSION_MAX if is_last else min(held.version + 1, VERSION_MAX)
         return Keyring().renewed(wall, self._entropy).card(held.member, version, wall, self._identity)
 
     def frames(self, letter: Letter, wall: WallMs) -> tuple[Frame, Frame]:

@@ -101,8 +101,11 @@ class OnlyOnce(Checker):
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
-        self._entries: dict[tuple[str, str, bytes], int] = {}
+        self._entries: dict[tuple[str, str, bytes], tuple[int, EvidenceId]] = {}
         self._lost: set[tuple[str, str, bytes]] = set()
+        """What a recipient's disk does not have any more."""
+        self._expected: set[tuple[str, str, bytes]] = set()
+        """Which of these may come once more: their author had no receipt when either disk was put back."""
 
     def durable(self, program: Program, record: object) -> None:
         """Compare an entry with those before."""
@@ -110,17 +113,23 @@ class OnlyOnce(Checker):
             return
         entry = record.entry
         key = program.name, entry.sender, entry.id
-        is_again = key in self._entries and entry.n != self._entries[key]
-        if is_again and (key not in self._lost or self._is_acknowledged(program.name, entry.sender, entry.sid)):
+        before, _ = self._entries.get(key, (entry.n, entry.sid))
+        if before != entry.n and key not in self._expected:
             self.broken(program.name, f"a message of {entry.sender} came through twice", entry.sid)
-        self._entries[key] = entry.n
+        self._entries[key] = entry.n, entry.sid
         self._lost.discard(key)
+        self._expected.discard(key)
 
     def restored(self, name: str, before: Memory, after: Memory) -> None:
         """Let an entry come once more that an old disk does not have, where its author has no receipt for it."""
-        if isinstance(after, PlainNodeMemory):
-            kept = {(name, str(entry.sender), bytes(entry.id)) for entry in after.entries.values()}
-            self._lost.update(key for key in self._entries if key[0] == name and key not in kept)
+        if not isinstance(after, PlainNodeMemory):
+            return
+        kept = {(name, str(entry.sender), bytes(entry.id)) for entry in after.entries.values()}
+        self._lost.update(key for key in self._entries if key[0] == name and key not in kept)
+        for key in self._lost:
+            recipient, sender, _ = key
+            if name in (recipient, sender) and not self._is_acknowledged(recipient, sender, self._entries[key][1]):
+                self._expected.add(key)
 
     def _is_acknowledged(self, recipient: str, sender: str, sid: EvidenceId) -> bool:
         disk = self.sight.disks.get(sender)

@@ -302,6 +302,9 @@ SENTENCES: Final[Mapping[Reason, Told]] = {
     Reason.CREDIT_EXCEEDED: Told("more was sent than was asked for", "update the other side"),
     Reason.TOO_MANY_HOPS: Told("it has passed through too many hubs", "see whether the hubs reach one another"),
     Reason.REPLACED: Told("a newer connection of the same member took its place", "see that only one node is running"),
+    Reason.TOO_OFTEN: Told(
+        "directory documents came too often that bring nothing", "give newer ones, or wait a minute"
+    ),
     Reason.MAILBOX_FULL: Told("the recipient's mailbox is full", "wait; it is tried again by itself"),
     Reason.STORE_FULL: Told("the store is full", "give it room, or wait until mail is fetched"),
     Reason.QUOTA_FULL: Told("this member's share of the hub is used up", "wait; it is tried again by itself"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from typing import Final
 
 from nacl import bindings
@@ -72,9 +73,13 @@ class Caller:
         return b"\x02" + struct.pack(">Q", len(body)) + body
 
     def endless_parts(self, size: int, *, at_most: int) -> None:
-        """Send parts of one message, of which the last never comes; raise OSError once the line is cut."""
+        """Send parts of one message, of which the last never comes; raise OSError once the line is cut.
+
+        The pauses leave a hub on a busy machine several of its looks at the line before all is sent.
+        """
         for _ in range(at_most // size):
             self.part(bytes(size), more=True)
+            time.sleep(0.01)
 
     def announce(self, size: int) -> None:
         """Begin a frame of `size` bytes, of which a few come."""

@@ -67,7 +67,7 @@ from i247_protocol.names import MessageId
 def application(switchboard: Switchboard, views: Views) -> Starlette:
     """Return the interface as an ASGI application."""
     paths = _Paths(switchboard, views)
-    return Starlette(
+    made = Starlette(
         routes=[
             Route("/v1/status", _answered(paths.status), methods=["GET"]),
             Route("/v1/queries", _answered(paths.ask), methods=["POST"]),
@@ -86,6 +86,9 @@ def application(switchboard: Switchboard, views: Views) -> Starlette:
         ],
         exception_handlers={HTTPException: tell_problem},
     )
+    # It would build a URL of whatever came, and fail at bytes that are no text; every path here has one spelling.
+    made.router.redirect_slashes = False
+    return made
 
 
 def _answered(endpoint: Endpoint) -> Endpoint:

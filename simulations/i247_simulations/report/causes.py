@@ -112,6 +112,7 @@ REASONS: Final = {
     Reason.UNKNOWN_SESSION.value: "its connection had ended",
     Reason.OUT_OF_TURN.value: "it came before the greeting",
     Reason.CREDIT_EXCEEDED.value: "more was sent than was asked for",
+    Reason.TOO_OFTEN.value: "it came too often and brought nothing",
     Reason.TOO_MANY_HOPS.value: "it had passed through too many hubs",
     Reason.REPLACED.value: "a newer connection took its place",
     Reason.MAILBOX_FULL.value: "the mailbox was full",

@@ -395,7 +395,11 @@ class Carriage:
             for row in rows:
                 members = row.recipients if word.recipient == EVERYBODY else (MemberCode(word.recipient),)
                 mailbox = self._mailbox(row.hop, lane_of(row.prio))
-                settled = mailbox.settle(envelope, members) or [(row, set(row.recipients) <= set(members))]
+                settled = mailbox.settle(envelope, members)
+                if not settled:  # it waits to be put again, since its place has greeted anew
+                    settled = [(row, set(row.recipients) <= set(members))]
+                    if settled[0][1]:
+                        mailbox.drop(row)
                 for part, done in settled:
                     if done:
                         yield from self._forget(part)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from i247_hub.connections import Connection, Connections
 from i247_protocol.clocks import is_behind, is_doubtful
-from i247_protocol.frames import Reach, Role
+from i247_protocol.frames import Reach
 from i247_protocol.machine import Claim, Effect
 from i247_protocol.names import HubName, MonoMs, Now, WallMs
 from i247_protocol.priority import Lane
@@ -63,7 +63,7 @@ class Neighbours:
         """Note whom another hub reaches; return whether that is news."""
         hub = HubName(connection.caller.name)
         said = frozenset(map(HubName, reach.hubs))
-        if connection.caller.role is not Role.HUB or self._told.get(hub) == said:
+        if self._told.get(hub) == said:
             return False
         self._told[hub] = said
         self.ways = Ways(self.ways.reached, dict(self._told))

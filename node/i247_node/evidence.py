@@ -51,17 +51,25 @@ class Evidence:
 
     def shown(self, shown: Shown, directory: Directory, now: Now) -> Iterator[Effect]:
         """Keep what was asked for and is truly signed."""
+        kept: dict[int, set[tuple[Signed, bytes]]] = {}
         for proof in shown.proofs:
             message = self._asked.get((proof.envelope, proof.recipient))
             if message is not None and self._is_signed(proof, directory):
-                yield from self._keep(message, Signed.CUSTODY, encode_proof(proof))
+                yield from self._keep(message, Signed.CUSTODY, encode_proof(proof), kept)
         for word in shown.words:
             message = self._asked.get((word.envelope, word.recipient))
             if message is not None and self._is_said(word, directory, now.wall):
-                yield from self._keep(message, Signed.RETURN, encode_word(word))
+                yield from self._keep(message, Signed.RETURN, encode_word(word), kept)
 
-    def _keep(self, message: Outgoing, kind: Signed, data: bytes) -> Iterator[Effect]:
-        if (kind, data) not in self._memory.signed(message.n):
+    def _keep(
+        self, message: Outgoing, kind: Signed, data: bytes, kept: dict[int, set[tuple[Signed, bytes]]]
+    ) -> Iterator[Effect]:
+        """Save what is not saved yet; `kept` is read once for each message of a frame."""
+        known = kept.get(message.n)
+        if known is None:
+            known = kept[message.n] = set(self._memory.signed(message.n))
+        if (kind, data) not in known:
+            known.add((kind, data))
             yield Persist(KeepSigned(message.n, message.exp, kind, data))
 
     def _is_signed(self, proof: Proof, directory: Directory) -> bool:

@@ -51,9 +51,9 @@ def find_incarnation(path: Path, store: NodeStore, wall: WallMs) -> Incarnation:
         )
     if mark is not None and _holds(store, mark):
         return Incarnation(mark.incarnation, is_renewed=False)
-    # Seconds are ahead of every number that was chosen before, also where the file was lost.
+    # Seconds are ahead of every number that was chosen before, also where the file was lost. The keeper writes it after
+    # the first commit: a crash before that must find this life renewed again, or old epoch secrets would be kept.
     number = max(wall // 1000, 0 if mark is None else mark.incarnation + 1)
-    _write(path, _mark_of(store, number))
     return Incarnation(number, is_renewed=True)
 
 

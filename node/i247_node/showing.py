@@ -118,6 +118,11 @@ def show_trace(message: bytes, known: Trace) -> TraceShown:
     return TraceShown(id=message.hex(), steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
+def answerable(proven: Proven) -> tuple[str, ...]:
+    """Return the hubs that signed for a message of ours, and behind which nobody has signed yet."""
+    return tuple(sorted({proof.by for proof in open_ends(*_signed(proven.signed))}))
+
+
 def show_evidence(proven: Proven) -> EvidenceShown:
     """Return the evidence of a message of ours as the file that anybody can judge."""
     proofs, words = _signed(proven.signed)
@@ -130,8 +135,7 @@ def show_evidence(proven: Proven) -> EvidenceShown:
         words=words,
         answers=tuple((one.statement, one.signature) for one in proven.answers),
     )
-    answerable = sorted({proof.by for proof in open_ends(proofs, words)})
-    return EvidenceShown(id=proven.message.id.hex(), file=encode_evidence(evidence), answerable=tuple(answerable))
+    return EvidenceShown(id=proven.message.id.hex(), file=encode_evidence(evidence), answerable=answerable(proven))
 
 
 def show_notice(notice: KeepNotice) -> NoticeShown:

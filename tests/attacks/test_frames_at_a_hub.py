@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.attacks.forgery import Pen, check_house, entries_of, parcels_in, refused
-from tests.keys.repository import custody_by
+from tests.keys.repository import custody_by, key
 from tests.world import Voice, World
 
+from i247_hub.returns import Returns
 from i247_protocol import codec
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import (
@@ -34,7 +35,7 @@ from i247_protocol.frames import (
     encode_frame,
 )
 from i247_protocol.limits import BODY_BYTES_MAX, CONTROL_BODY_BYTES_MAX, FRAME_BYTES_MAX, LIFETIME_MS_MAX, SKEW_MS
-from i247_protocol.names import SessionId
+from i247_protocol.names import EnvelopeId, HubName, MemberCode, SessionId
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
@@ -371,6 +372,33 @@ def test_custody_before_the_envelope_was_put_frees_no_room_twice(world: World) -
     taken = Taken(envelope_id(parcels[0].header, parcels[0].body), 1, ("BR",))
     for voice in (express, bulk, express, bulk):
         heard(world, voice, custody_by("BR", voice.session, taken))
+    assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
+    check_house(world)
+
+
+def test_what_is_returned_before_it_was_put_is_not_put_any_more() -> None:
+    """A place that has greeted anew may return what it had of the session before; that waits here to be put again."""
+    world = _quiet()
+    voice = world.voice("lyon", "BR")
+    voice.greet(lane=Lane.BULK, window_messages=1)
+    world.run(200)
+    pen = Pen(world)
+    parcels = [
+        pen.seal(pen.say("FR", "BR", prio=Priority.ROUTINE), ["BR"], keys={"BR": pen.key_of("FR")}) for _ in range(3)
+    ]
+    heard(world, voice, Put(voice.session, tuple(parcels)))
+    names = [EnvelopeId(envelope_id(one.header, one.body)) for one in parcels]
+    assert len(parcels_in(voice.heard())) == 1, "there is credit for one"
+    word = Returns(HubName("singapore"), key("singapore")).word(
+        names[2], MemberCode("BR"), Reason.DEAD_KEY, world.now.wall
+    )
+    heard(world, voice, Returned(voice.session, (word,)))
+    assert world.hub_store("lyon").held(names[2]) == []
+    voice.data.clear()
+    heard(world, voice, Credit(voice.session, 100, 2**30))
+    assert [envelope_id(one.header, one.body) for one in parcels_in(voice.heard())] == [names[1]]
+    for name in names:
+        heard(world, voice, custody_by("BR", voice.session, Taken(name, 1, ("BR",))))
     assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
     check_house(world)
 

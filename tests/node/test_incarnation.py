@@ -144,6 +144,19 @@ def test_a_new_life_has_a_number_of_its_own_even_within_a_second(folder: Folder)
     assert folder.live(0).number == first.number + 1
 
 
+def test_a_new_life_that_died_before_its_first_commit_is_new_again(folder: Folder) -> None:
+    """Its epoch secrets were to be dropped by that commit; a start that took them for good would keep a copy's."""
+    folder.live(3)
+    folder.copy(folder.store)
+    folder.live(2)
+    folder.put_back(folder.store)
+    for _ in range(2):
+        with closing(NodeStore(str(folder.store))) as store:
+            assert find_incarnation(folder.mark, store, WALL).is_renewed
+    assert folder.live(1).is_renewed
+    assert not folder.live(1).is_renewed
+
+
 def test_the_mark_moves_now_and_then(folder: Folder) -> None:
     with closing(NodeStore(str(folder.store))) as store:
         keeper = IncarnationKeeper(folder.mark, store, 1)

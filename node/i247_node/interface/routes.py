@@ -34,7 +34,6 @@ from i247_node.forms import (
     AuditPage,
     Board,
     Confirmed,
-    EvidenceShown,
     Form,
     InboxPage,
     NewLetter,
@@ -51,6 +50,7 @@ from i247_node.interface.switchboard import ENDED, Switchboard
 from i247_node.metrics import TEXT_TYPE, exposition
 from i247_node.records import EntryState, KeepConversation
 from i247_node.showing import (
+    answerable,
     show_audit,
     show_entry,
     show_evidence,
@@ -60,7 +60,7 @@ from i247_node.showing import (
     show_status,
     show_trace,
 )
-from i247_node.views import Exchange, Views
+from i247_node.views import Exchange, Proven, Views
 from i247_protocol.names import MessageId
 
 
@@ -219,13 +219,11 @@ class _Paths:
         wait_ms = read.wait_ms(request)
         message = MessageId(read.message_id(request.path_params["id"], "message's id"))
         await self._switchboard.command(GatherEvidence(NOBODY, message))
-        shown = self._evidence(message)
         for _ in range(int(wait_ms / 1000 / EVIDENCE_PAUSE_S)):
-            if not shown.answerable:
+            if not answerable(self._proven(message)):
                 break
             await asyncio.sleep(EVIDENCE_PAUSE_S)
-            shown = self._evidence(message)
-        return _json(shown)
+        return _json(show_evidence(self._proven(message)))
 
     async def audit(self, request: Request) -> Response:
         read.only_parameters(request, ("after", "limit"))
@@ -250,11 +248,11 @@ class _Paths:
                     exchange, query = self._exchange(message)
         return show_query(query, exchange)
 
-    def _evidence(self, message: MessageId) -> EvidenceShown:
+    def _proven(self, message: MessageId) -> Proven:
         proven = self._views.proven(message)
         if proven is None:
             raise not_found("gathering evidence: there is no message of ours of this id", "see `outbox` for the ids")
-        return show_evidence(proven)
+        return proven
 
     def _exchange(self, message: MessageId) -> tuple[Exchange, KeepConversation]:
         exchange = self._views.conversation(message)

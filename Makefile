@@ -20,8 +20,8 @@ test: setup ## run the whole suite (ARGS="-k name" for a part)
 coverage: setup ## run the suite and show what it does not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-fuzz: setup ## try every reader of bytes for SECONDS each (60); what is found becomes a test
-	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(ARGS)
+fuzz: setup ## try every reader of bytes for SECONDS each (60), or INPUTS each; what is found becomes a test
+	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) --inputs $(or $(INPUTS),0) $(ARGS)
 
 abuse: setup ## attack a hub on loopback in every way, and print what it costs its members
 	@$(BIN)/python -m tests.abuse.run $(ARGS)

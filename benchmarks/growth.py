@@ -123,7 +123,7 @@ class Network:
     def idle(self, seconds: float) -> None:
         """Note what a hub uses while nothing is asked."""
         used = self._used()
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is measured is just this: a hub that nobody asks
         now = self._used()
         self._idle_us = [(now[name] - used[name]) / seconds * 1e6 for name in self._hubs]
 
@@ -161,7 +161,7 @@ class Size:
         """Carry one round, seal and open."""
         used = cpu_s(self._pid)
         self._rates.append(self._messages / self.couple.carry(self._messages))
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # the hub frees the last rows a moment after both ends have what they wait for
         self._hub_us.append((cpu_s(self._pid) - used) / self._messages * 1e6)
         seal, opened = _seal_and_open_us(self.kib * 1024 - ROOM_BYTES)
         self._seal_us.append(seal)

@@ -69,7 +69,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) 
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"waited for {what}")
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; daemons tell nobody when they are ready
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def measure(world: World, budget_s: float) -> Iterator[Figure]:
     """Yield what each program keeps resident."""
     with world.running("lyon", "singapore", ANSWERER) as pids:
         wait_until(lambda: _is_connected(world), "a node")
-        time.sleep(budget_s)
+        time.sleep(budget_s)  # until what the start needed is given back: the figure is that of an idle program
         for what, name, module in (("hub", "singapore", "i247_hub.daemon"), ("node", ANSWERER, "i247_node.daemon")):
             rss, pss = resident_mib(pids[name])
             imports = _imported_mib(module)

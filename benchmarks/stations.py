@@ -87,7 +87,7 @@ class Passing(Station):
             sender.put(batch)
             self.turn_until(lambda: sender.held > 0 and receiver.arrived > 0)
             taken.append((time.perf_counter() - begin) * 1e3)
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_S)  # one at a time: what follows custody must not run into the next
         return taken
 
 
@@ -110,7 +110,7 @@ def _receive(member: Membership, messages: int, told: Connection) -> None:
         begin = time.perf_counter()
         station.turn_until(lambda: station.lanes[0].arrived >= messages, DRAIN_S)
         told.send(time.perf_counter() - begin)
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # the last custody must have left before the connection ends
 
 
 BATCH: Final = 64

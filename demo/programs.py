@@ -89,7 +89,7 @@ class Programs:
                     raise DemoFailed(f"{daemon.name} ended while we waited {what}", HINT_LOG, (daemon.log,))
             if time.monotonic() > end:
                 raise DemoFailed(f"waited {PATIENCE_S:.0f} s {what}", HINT_LOG, tuple(one.log for one in needed))
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_S)  # between two looks; what is waited for is another program's work
 
     def stop(self, *daemons: Daemon) -> None:
         """End daemons; those that do not end when asked are killed."""
@@ -160,7 +160,7 @@ def end_process(pid: int, folder: Path) -> None:
         os.kill(pid, number)
         if time.monotonic() > end:
             number = signal.SIGKILL
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # not our child, so it cannot be waited for
 
 
 def _is_of(pid: int, folder: Path) -> bool:

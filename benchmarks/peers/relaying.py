@@ -54,7 +54,7 @@ class RelayCouple:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sender, self._receiver = (self._dialled(endpoint, key) for _ in range(2))
         self._receiver.send_multipart([b"take", b""])
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # the bare relay answers nothing, so nothing tells that it knows its receiver
         self._poller = zmq.Poller()
         for one in (self._sender, self._receiver):
             self._poller.register(one, zmq.POLLIN)

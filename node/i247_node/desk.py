@@ -73,8 +73,12 @@ class Desk:
             return
         self.keyring = Keyring.from_bytes(saved.data)
         self.card_version, self._card = saved.card_version, saved.card
-        self._keys_change = self.keyring.next_change(now.wall) if self._is_signed_by_us(saved.card) else now.wall
-        yield from self.time_passed(now)
+        if self._is_signed_by(saved.card, (self._identity.public,)):
+            self._keys_change = self.keyring.next_change(now.wall)
+            yield from self.time_passed(now)
+        else:
+            in_force = self.directory.verifying_keys(self.me, now.wall)
+            yield from self._renew(now, drop=not self._is_signed_by(saved.card, in_force))
 
     def time_passed(self, now: Now) -> Iterator[Effect]:
         """Renew the epoch keys when it is time."""
@@ -124,6 +128,7 @@ class Desk:
             if link.session is not None and link.hub_roster < self.directory.version:
                 yield Claim(link.id, DirHave(link.session.id, self.trust.steps_since(link.hub_roster)))
                 link.hub_roster = self.directory.version
+        yield from self._identity_changed(before.directory, now)
 
     def cards_came(self, cards: Iterable[bytes], now: Now) -> tuple[list[MemberCode], list[Effect]]:
         """Return whose cards are newer, and what saves them."""
@@ -159,17 +164,34 @@ class Desk:
         self._card = self.keyring.card(self.me, self.card_version, now.wall, self._identity)
         self._keys_change = self.keyring.next_change(now.wall)
         yield Persist(KeepKeyring(self.keyring.to_bytes(), self.card_version, self._card))
+        yield from self._give_card()
+
+    def _identity_changed(self, before: Directory, now: Now) -> Iterator[Effect]:
+        """Give our keycard once the directory has its signer; a thief of the former one may have the epoch keys too."""
+        was, row = before.member(self.me), self.directory.member(self.me)
+        if was is None or row is None or not was.identity != row.identity == self._identity.public:
+            return
+        if was.identity in self.directory.verifying_keys(self.me, now.wall):
+            yield from self._give_card()
+        else:
+            yield from self._renew(now, drop=True)
+
+    def _give_card(self) -> Iterator[Effect]:
         for link in self._links.open_on(Lane.EXPRESS):
             if link.session is not None:
                 yield Claim(link.id, Cards(link.session.id, (self._card,)))
 
-    def _is_signed_by_us(self, card: bytes) -> bool:
-        """Whether a saved card is of the identity key that we have now: nobody takes one of a former key."""
-        try:
-            verify_keycard(parse_keycard(card)[1], self._identity.public)
-        except PeerFault:
-            return False
-        return True
+    @staticmethod
+    def _is_signed_by(card: bytes, keys: Iterable[bytes]) -> bool:
+        """Whether a saved card is of one of these identity keys."""
+        document = parse_keycard(card)[1]
+        for public in keys:
+            try:
+                verify_keycard(document, public)
+            except PeerFault:
+                continue
+            return True
+        return False
 
     def _offered(self, data: bytes, now: Now) -> tuple[MemberCode, int] | None:
         try:

@@ -226,3 +226,38 @@ def test_a_restored_copy_drops_its_secrets(world: World) -> None:
     world.write("SG", "FR", "s", "t")
     world.run(30_000)
     assert len(entries_of(world, "FR")) == 1
+
+
+@pytest.mark.parametrize("knows_first", [True, False], ids=["the roster before its start", "the roster after it"])
+@pytest.mark.parametrize(
+    ("signers", "keeps"), [(("FR next",), False), (("FR", "FR next"), True)], ids=["after a theft", "in routine"]
+)
+def test_who_stole_an_identity_cannot_go_on_reading_by_the_epoch_keys(
+    world: World, signers: tuple[str, ...], keeps: bool, knows_first: bool
+) -> None:
+    """A thief of the machine has both. A key that is exchanged in routine leaves no reason to lose mail."""
+
+    def kids() -> set[bytes]:
+        saved = world.node_store("FR").keyring()
+        assert saved is not None
+        return {listed.kid for listed in Keyring.from_bytes(saved.data).keys}
+
+    world.run(2_000)
+    before = kids()
+    world.stop("FR")
+    if knows_first:
+        world.publish_roster(requests=(world.repository.rotation("FR", *signers),))
+    world.identities["FR"] = "FR next"
+    world.start_node("FR")
+    world.run(2_000)
+    if not knows_first:
+        assert before <= kids(), "nobody has said yet that the other key is not good any more"
+        world.publish_roster(requests=(world.repository.rotation("FR", *signers),))
+    world.give_directory(*world.programs)
+    world.run(2_000)
+    assert kids() != set()
+    assert (before <= kids()) is keeps
+    assert keeps or before.isdisjoint(kids())
+    world.write("SG", "FR", "s", "t")
+    world.run(30_000)
+    assert [entry.sender for entry in entries_of(world, "FR")] == ["SG"]

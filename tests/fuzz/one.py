@@ -1,4 +1,4 @@
-"""Try one target under coverage guidance, in this process: `python -m tests.fuzz.one NAME FOLDER SECONDS`.
+"""Try one target under coverage guidance, in this process: `python -m tests.fuzz.one NAME FOLDER SECONDS INPUTS`.
 
 FOLDER holds the corpus, which grows; a find is written there as `find-…`. Only the project's packages are observed, so
 they must not have been imported before: everything of ours is imported inside `main`.
@@ -14,7 +14,7 @@ from typing import Final
 import atheris
 
 
-def main(name: str, folder: str, seconds: str) -> None:
+def main(name: str, folder: str, seconds: str, inputs: str) -> None:
     """Never returns: libFuzzer ends the process."""
     with atheris.instrument_imports(include=list(PACKAGES)):
         from tests.fuzz.targets import all_targets  # noqa: PLC0415  must be imported while it is observed
@@ -45,7 +45,7 @@ def main(name: str, folder: str, seconds: str) -> None:
     words = [
         "fuzz",
         folder,
-        f"-max_total_time={seconds}",
+        *((f"-runs={inputs}", "-seed=1") if inputs != "0" else (f"-max_total_time={seconds}",)),
         f"-max_len={target.bytes_max}",
         f"-artifact_prefix={folder}/find-",
         "-timeout=20",

@@ -7,6 +7,7 @@ it. Ends with 1 when there is one, with 0 and the reason where the fuzzer cannot
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def main() -> int:
         return 0
     names = asked.target or list(all_targets())
     with ThreadPoolExecutor(asked.jobs) as pool:
-        reports = list(pool.map(lambda name: _tried(name, asked.seconds, asked.corpus), names))
+        reports = list(pool.map(lambda name: _tried(name, asked.seconds, asked.inputs, asked.corpus), names))
     for one in reports:
         print(f"{one.name:22} {one.tried:>9} inputs {one.covered:>6} edges  {len(one.finds)} finds")
     found = [line for one in reports for line in (*one.finds, *filter(None, [one.trouble]))]
@@ -53,18 +54,22 @@ def main() -> int:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--inputs", type=int, default=0, help="so many for each target, from one seed, not SECONDS")
     parser.add_argument("--jobs", type=int, default=2, help="targets at a time")
     parser.add_argument("--target", action="append", choices=list(all_targets()), help="only this one; may be repeated")
     parser.add_argument("--corpus", type=Path, help="a folder that keeps what was of use, for the next run")
     return parser.parse_args()
 
 
-def _tried(name: str, seconds: int, corpus: Path | None) -> Report:
+def _tried(name: str, seconds: int, inputs: int, corpus: Path | None) -> Report:
     with tempfile.TemporaryDirectory(prefix="i247-fuzz-") as scratch:
         folder = Path(scratch) if corpus is None else corpus / name
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tests.fuzz.one", name, str(folder), str(seconds)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 2 + 120, check=False)
+        command = [sys.executable, "-m", "tests.fuzz.one", name, str(folder), str(seconds), str(inputs)]
+        same_order = {**os.environ, "PYTHONHASHSEED": "0"}
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds * 2 + 120, check=False, env=same_order
+        )
         log = ended.stdout + ended.stderr
         artifacts = sorted(folder.glob("find-*"))
         finds = list(_kept(all_targets()[name], artifacts, log))

@@ -6,7 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -83,7 +83,7 @@ class MqttWire:
         if not answers:
             client.ack(message.mid, 1)
 
-    def _published(self, client: Client, _: object, mid: int, *__: Any) -> None:  # noqa: ANN401  of no interest
+    def _published(self, client: Client, _: object, mid: int, *__: object) -> None:
         if (owed := self._owed.pop(mid, None)) is not None:
             client.ack(owed, 1)
 

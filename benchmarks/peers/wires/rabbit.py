@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pika import BasicProperties, URLParameters
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
+from pika.frame import Method
 from pika.spec import Basic
 
 from peers.ends import Heard
@@ -83,7 +84,7 @@ class RabbitWire:
         self._channel.basic_publish("", self._settings["say"], message, PERSISTENT)
         self._published += 1
 
-    def _confirmed(self, frame: Any) -> None:  # noqa: ANN401  pika names no type for it
+    def _confirmed(self, frame: Method) -> None:
         confirm = frame.method
         if not isinstance(confirm, Basic.Ack) or self._channel is None:
             raise ConnectionError("a message was not taken")

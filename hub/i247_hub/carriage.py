@@ -6,19 +6,18 @@ the two and the store, and says for each of them, exactly once, what became of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
 from i247_hub.custody import EVERYBODY, Refused, Surroundings, Verdict, judge
 from i247_hub.desk import Desk
+from i247_hub.holdings import Holdings, Touch
 from i247_hub.mailbox import LANES, Mailbox
 from i247_hub.neighbours import Neighbours
 from i247_hub.quotas import Quotas, Shares
-from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, HubMemory, Owe, Settle, size_of
+from i247_hub.records import Ended, HandedOn, Held, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
-from i247_hub.room import Room
 from i247_hub.routing import next_hop
 from i247_keys.custodian import Custodian
 from i247_keys.identity import Verify
@@ -52,7 +51,7 @@ from i247_protocol.names import (
     WallMs,
     expiry_wall,
 )
-from i247_protocol.priority import Lane, Priority, lane_of
+from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
 
@@ -81,15 +80,14 @@ class Carriage:
         self._custodian = custodian
         self._neighbours = neighbours
         self._verify = verify
-        self._room = Room(memory.used_bytes(), store_bytes_max)
-        self._seq = memory.last_seq()
-        self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
+        self._holdings = Holdings(connections, memory, store_bytes_max, quotas)
         self._around: Surroundings | None = None
         self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
-        backlog = memory.backlog()
-        self.shares = Shares(quotas, store_bytes_max, memory.given(), backlog)
-        for waiting in backlog:
-            self._mailbox(waiting.hop, lane_of(waiting.prio)).behind(waiting.prio, waiting.rows)
+
+    @property
+    def shares(self) -> Shares:
+        """What each giver and each mailbox may take up."""
+        return self._holdings.shares
 
     # What the machine tells.
 
@@ -106,19 +104,17 @@ class Carriage:
     def closed(self, connection: Connection) -> None:
         """Let what was on the way on a lost connection wait in the store again."""
         if connection.carries_mail_out:
-            mailbox = self._mailboxes.get((_hop_to(connection.caller), connection.lane))
-            if mailbox is not None:
-                mailbox.let_go()
+            self._holdings.mailbox(_hop_to(connection.caller), connection.lane).let_go()
 
     def deliver(self, connection: Connection, now: Now) -> Iterator[Effect]:
         """Put what waits for a connected place, as far as its credit reaches."""
         if connection.carries_mail_out:
-            yield from self._deliver(self._mailbox(_hop_to(connection.caller), connection.lane), now)
+            yield from self._deliver(self._holdings.mailbox(_hop_to(connection.caller), connection.lane), now)
 
     def cards_changed(self, members: Iterable[MemberCode]) -> None:
         """Look again, before it leaves, at the key of what was taken for `members` so far."""
         for member in members:
-            self._judged_from[member] = self._seq
+            self._judged_from[member] = self._holdings.last_seq
 
     def clock_is_doubtful(self, now: Now) -> bool:
         """Return whether this hub's clock is not to be trusted: then nothing counts as expired."""
@@ -131,7 +127,7 @@ class Carriage:
 
     def time_passed(self, now: Now) -> Iterator[Effect]:
         """Try again where a place was busy, and look for another way where a hub has not been reached for a while."""
-        for mailbox in list(self._mailboxes.values()):
+        for mailbox in self._holdings:
             if mailbox.resumes(now.mono):
                 yield from self._deliver(mailbox, now)
             since = None if mailbox.hop.hub is None else self._neighbours.unreached_since(mailbox.hop.hub)
@@ -140,7 +136,7 @@ class Carriage:
 
     def _reroute(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
         """Look through some rows that wait for a hub that is not reached; give those a new place that have another."""
-        touched: dict[tuple[Hop, Lane], _Touched] = {}
+        touched: Touch = {}
         for prio in LANES[mailbox.lane]:
             rows = self._memory.page(mailbox.hop, prio, mailbox.looked_through[prio], REROUTE_ROWS)
             mailbox.looked_through[prio] = rows[-1].seq if len(rows) == REROUTE_ROWS else 0
@@ -151,30 +147,12 @@ class Carriage:
                 if set(branches) == {row.hop}:
                     continue
                 self._counters.add("rerouted")
-                mailbox.drop(row)
-                yield from self._forget(row)
-                yield from self._held_anew(row, branches.items(), touched, now)
+                yield from self._holdings.take_anew(row, branches.items(), touched, now)
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
 
     def _place_of(self, member: MemberCode, row: Held) -> Hop:
         return next_hop(self._desk.directory, self._me, member, self._neighbours.ways, row.hops - 1) or row.hop
-
-    def _held_anew(
-        self,
-        row: Held,
-        branches: Iterable[tuple[Hop, Sequence[MemberCode]]],
-        touched: dict[tuple[Hop, Lane], _Touched],
-        now: Now,
-    ) -> Iterator[Effect]:
-        rows = []
-        for hop, members in branches:
-            wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
-            size = size_of(row.header, row.body, wraps)
-            anew = row._replace(seq=self._next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size)
-            rows.append(anew)
-        yield Persist(Hold(tuple(rows), now.wall))
-        self._queue(rows, touched)
 
     def expire(self, now: Now) -> Iterator[Effect]:
         """Forget what has expired, wherever it waits."""
@@ -182,24 +160,22 @@ class Carriage:
             return
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
             self._refuse(Reason.EXPIRED)
-            self._mailbox(row.hop, lane_of(row.prio)).drop(row)
-            self.shares.freed(row)
-            yield Persist(Forget(row.seq))
+            yield from self._holdings.expire(row)
             for member in row.recipients:
                 yield Persist(Ended(row.envelope, member, Reason.EXPIRED.value, now.wall, row.exp))
-            self._room.used = self._memory.used_bytes()
 
     def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
         """Yield for each next place and lane how many rows wait and whether it is connected."""
-        for (hop, lane), mailbox in self._mailboxes.items():
+        for mailbox in self._holdings:
             if mailbox.rows:
-                yield hop.text, lane, mailbox.rows, self._connections.outward(hop.text, lane) is not None
+                place, lane = mailbox.hop.text, mailbox.lane
+                yield place, lane, mailbox.rows, self._connections.outward(place, lane) is not None
 
     # What other places say.
 
     def put(self, connection: Connection, put: Put, now: Now) -> Iterator[Effect]:
         """Take what can be taken, and say for each envelope what becomes of it."""
-        touched: dict[tuple[Hop, Lane], _Touched] = {}
+        touched: Touch = {}
         kept: list[Taken] = []
         refused = Refused()
         giver = self.shares.of(connection.caller)
@@ -208,7 +184,7 @@ class Carriage:
             if not connection.session.take(parcel.size):
                 self._refuse(Reason.CREDIT_EXCEEDED)
                 continue
-            verdict = judge(parcel, giver, around, self._next_seq)
+            verdict = judge(parcel, giver, around, self._holdings.next_seq)
             if verdict.busy is not None:
                 self._refuse(verdict.busy.reason)
                 refused.add(verdict.envelope, verdict.targets, verdict.busy)
@@ -232,24 +208,11 @@ class Carriage:
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
 
-    def _hold(self, verdict: Verdict, touched: dict[tuple[Hop, Lane], _Touched], now: Now) -> Iterator[Effect]:
+    def _hold(self, verdict: Verdict, touched: Touch, now: Now) -> Iterator[Effect]:
         rows = self._not_held_yet(verdict)
-        if not rows:
-            return
-        yield Persist(Hold(rows, now.wall))
-        self._counters.add("held")
-        self._queue(rows, touched)
-
-    def _queue(self, rows: Iterable[Held], touched: dict[tuple[Hop, Lane], _Touched]) -> None:
-        for row in rows:
-            self._room.taken(row.size)
-            self.shares.held(row)
-            hop, lane = place = (row.hop, lane_of(row.prio))
-            one = touched.get(place)
-            if one is None:
-                connected = self._connections.outward(hop.text, lane) is not None
-                one = touched[place] = _Touched(self._mailbox(hop, lane), connected)
-            one.mailbox.add(row, connected=one.connected)
+        if rows:
+            yield from self._holdings.take(rows, touched, now)
+            self._counters.add("held")
 
     def _not_held_yet(self, verdict: Verdict) -> tuple[Held, ...]:
         """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
@@ -314,7 +277,7 @@ class Carriage:
         self._refuse(reason)
         for part, done in mailbox.settle(row.envelope, row.recipients):
             if done:
-                yield from self._forget(part)
+                yield from self._holdings.forget(part)
             for member in part.recipients:
                 if reason is Reason.EXPIRED:
                     yield Persist(Ended(part.envelope, member, reason.value, now.wall, part.exp))
@@ -331,7 +294,7 @@ class Carriage:
     def custody(self, connection: Connection, custody: Custody, now: Now) -> Iterator[Effect]:
         """Free what the next place has signed for, and keep its proof."""
         place = connection.caller.name
-        mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
+        mailbox = self._holdings.mailbox(_hop_to(connection.caller), connection.lane)
         try:
             proofs = Proofs(custody, place, self._desk.directory, now.wall, self._verify)
         except PeerFault as fault:
@@ -353,7 +316,7 @@ class Carriage:
                     proof = encode_proof(proofs.of(envelope, member))
                     yield Persist(HandedOn(envelope, member, place, now.wall, row.exp, proof))
                 if done:
-                    yield from self._forget(row)
+                    yield from self._holdings.forget(row)
                     self._counters.add("handed-on")
                     delivered += row.prio is not Priority.CONTROL
         self.shares.of(connection.caller).was_given(delivered)
@@ -373,13 +336,8 @@ class Carriage:
         ]
         for row in settled:
             # It may wait in the other lane, and would be freed once more there.
-            self._mailbox(row.hop, lane_of(row.prio)).drop(row)
+            self._holdings.mailbox_of(row).drop(row)
         return [(row, True) for row in settled]
-
-    def _forget(self, row: Held) -> Iterator[Effect]:
-        self._room.freed(row.size)
-        self.shares.freed(row)
-        yield Persist(Forget(row.seq))
 
     def returned(self, connection: Connection, returned: Returned, now: Now) -> Iterator[Effect]:
         """Take words of return from the next place: free the rows, and owe the words to their source."""
@@ -394,7 +352,7 @@ class Carriage:
             rows = [row for row in self._memory.held(envelope) if row.hop.text == connection.caller.name]
             for row in rows:
                 members = row.recipients if word.recipient == EVERYBODY else (MemberCode(word.recipient),)
-                mailbox = self._mailbox(row.hop, lane_of(row.prio))
+                mailbox = self._holdings.mailbox_of(row)
                 settled = mailbox.settle(envelope, members)
                 if not settled:  # it waits to be put again, since its place has greeted anew
                     settled = [(row, set(row.recipients) <= set(members))]
@@ -402,7 +360,7 @@ class Carriage:
                         mailbox.drop(row)
                 for part, done in settled:
                     if done:
-                        yield from self._forget(part)
+                        yield from self._holdings.forget(part)
                     for one in self._for_each(part, word, now):
                         yield from self._owe(part, one)
             if word.recipient != EVERYBODY:
@@ -421,7 +379,7 @@ class Carriage:
     def busy(self, connection: Connection, busy: Busy, now: Now) -> Iterator[Effect]:
         """Keep what a place has no room for; leave the place alone where it has room for nothing else either."""
         self._counters.add("busy-heard")
-        mailbox = self._mailbox(_hop_to(connection.caller), connection.lane)
+        mailbox = self._holdings.mailbox(_hop_to(connection.caller), connection.lane)
         until = MonoMs(now.mono + min(max(busy.retry_after, TICK_MS), BUSY_RETRY_MS_MAX))
         if busy.reason == Reason.MAILBOX_FULL.value:
             for pair in busy.pairs:
@@ -447,10 +405,8 @@ class Carriage:
             if len(full) == max(1, len(row.wraps)):
                 mailbox.pass_over(row, until)
                 continue
-            mailbox.drop(row)
-            yield from self._forget(row)
             left = tuple(member for member in row.recipients if member not in named)
-            yield from self._held_anew(row, [(row.hop, part) for part in (left, full) if part], {}, now)
+            yield from self._holdings.take_anew(row, [(row.hop, part) for part in (left, full) if part], {}, now)
 
     def _bounce(self, envelope: EnvelopeId, member: MemberCode, reason: Reason, wall: WallMs) -> Bounce:
         self._refuse(reason)
@@ -465,7 +421,7 @@ class Carriage:
                 self._me,
                 desk.directory,
                 desk.cards,
-                self._room,
+                self._holdings.room,
                 self.shares,
                 ways,
                 self.clock_is_doubtful(now),
@@ -473,25 +429,8 @@ class Carriage:
             )
         return self._around
 
-    def _mailbox(self, hop: Hop, lane: Lane) -> Mailbox:
-        mailbox = self._mailboxes.get((hop, lane))
-        if mailbox is None:
-            mailbox = self._mailboxes[hop, lane] = Mailbox(hop, lane)
-        return mailbox
-
     def _refuse(self, reason: Reason) -> None:
         self._counters.add(f"refused.{reason.value}")
-
-    def _next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
-
-
-class _Touched(NamedTuple):
-    """A mailbox to which one frame has added, and whether its place is connected."""
-
-    mailbox: Mailbox
-    connected: bool
 
 
 def _hop_to(caller: Caller) -> Hop:

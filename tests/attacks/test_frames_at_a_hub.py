@@ -372,7 +372,7 @@ def test_custody_before_the_envelope_was_put_frees_no_room_twice(world: World) -
     taken = Taken(envelope_id(parcels[0].header, parcels[0].body), 1, ("BR",))
     for voice in (express, bulk, express, bulk):
         heard(world, voice, custody_by("BR", voice.session, taken))
-    assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
+    assert world.hub("lyon")._carriage._holdings.room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
     check_house(world)
 
 
@@ -399,7 +399,7 @@ def test_what_is_returned_before_it_was_put_is_not_put_any_more() -> None:
     assert [envelope_id(one.header, one.body) for one in parcels_in(voice.heard())] == [names[1]]
     for name in names:
         heard(world, voice, custody_by("BR", voice.session, Taken(name, 1, ("BR",))))
-    assert world.hub("lyon")._carriage._room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
+    assert world.hub("lyon")._carriage._holdings.room.used == world.hub_store("lyon").used_bytes()  # noqa: SLF001  nobody else can tell
     check_house(world)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from i247_keys.cardfile import CardFile
 from i247_keys.cipher import Cipher
 from i247_keys.keycard import EpochKey
 from i247_keys.returned import encode_word
 from i247_keys.vouching import Proofs, encode_proof
+from i247_node.addressees import Addressees
 from i247_node.commands import DeliveryMoved
 from i247_node.composing import seal
 from i247_node.deliveries import may_move
@@ -88,7 +89,7 @@ class Outbox:
         query_refused: Callable[[bytes], Iterator[Effect]],
     ) -> None:
         self._memory = memory
-        self._cards = cards
+        self._addressees = Addressees(cards)
         self._links = links
         self._entropy = entropy
         self._cipher = cipher
@@ -101,11 +102,6 @@ class Outbox:
         self._active: set[tuple[int, MemberCode]] = set()
         self._sealed_bytes = 0
         self._paused = dict.fromkeys(Priority, 0)
-        # Whose mailboxes are full, at which priority, and until when nothing is sealed to them.
-        self._held_back: dict[tuple[MemberCode, Priority], MonoMs] = {}
-        self._without_card: set[MemberCode] = set()
-        # Keys that a hub has called dead. It may have lied, so they are tried again later.
-        self._dead: dict[MemberCode, _Dead] = {}
         self._patience: Timers[MemberCode] = Timers()
         self._tries: dict[MemberCode, int] = {}
 
@@ -217,38 +213,17 @@ class Outbox:
         """Seal to the members whose keycard is held; the others wait for theirs. No other key is ever used."""
         keys: list[tuple[MemberCode, EpochKey]] = []
         for member in members:
-            if (member, message.prio) in self._held_back:
+            if self._addressees.is_full(member, message.prio):
                 continue
-            key = self._key_of(member, now)
+            key = self._addressees.key_of(member, now)
             if key is None:
-                self._without_card.add(member)
+                self._addressees.wait_for_card(member)
                 self._counters.add(f"waiting.{Reason.NO_KEYCARD.value}")
             else:
                 keys.append((member, key))
         if keys:
             parcel = seal(message, keys, self._entropy, self._cipher)
             yield Job(message, tuple(member for member, _ in keys), parcel, envelope_id(parcel.header, parcel.body))
-
-    def _key_of(self, member: MemberCode, now: Now) -> EpochKey | None:
-        """Return the key to seal to a member, or None while there is none that is in use and not called dead."""
-        card = self._cards.of(member)
-        key = None if card is None else card.sealing_key(now.wall)
-        dead = self._dead.get(member)
-        is_dead = key is not None and dead is not None and key.kid == dead.kid and now.mono < dead.until
-        return None if is_dead else key
-
-    def _call_dead(self, member: MemberCode, kid: bytes | None, now: Now) -> None:
-        """Seal to a key no more for a while, longer each time; without `kid` to the one that would be used now.
-
-        The hub may lie, or be behind and not know the newest keycard yet, so the first while is short.
-        """
-        key = self._key_of(member, now)
-        kid = key.kid if kid is None and key is not None else kid
-        before = self._dead.get(member)
-        if kid is None or (before is not None and before.kid == kid and now.mono < before.until):
-            return
-        pause = RESEND_MS if before is None or before.kid != kid else min(RETRY_MS_MAX, 2 * before.pause_ms)
-        self._dead[member] = _Dead(kid, MonoMs(now.mono + pause), pause)
 
     def _has_room(self) -> bool:
         """Whether memory may hold more sealed envelopes; what finds no room waits in the store."""
@@ -300,7 +275,7 @@ class Outbox:
                 continue
             yield from self._keep_word(delivery.n, bounce)
             if reason in SEAL_AGAIN:
-                self._call_dead(member, dead.get(member), now)
+                self._addressees.call_dead(member, dead.get(member), now)
                 yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
                 self._look_again()
             else:
@@ -338,7 +313,7 @@ class Outbox:
                     self._counters.add(f"dropped.{Reason.MAILBOX_FULL.value}", len(members))
                     continue
                 for member in members:
-                    self._held_back[member, job.message.prio] = until
+                    self._addressees.hold_back(member, job.message.prio, until)
 
     def lost(self, link: LinkId) -> None:
         """Queue again, at the head and in order, what was on the way on a link without custody."""
@@ -364,22 +339,15 @@ class Outbox:
 
     def card_came(self, member: MemberCode, now: Now) -> Iterator[Effect]:
         """Seal what waited for a member's keycard: it says anew which keys live, whatever a hub has said of them."""
-        self._dead.pop(member, None)
-        if member not in self._without_card:
+        if not self._addressees.card_came(member):
             return
-        self._without_card.discard(member)
         self._look_again()
         for lane in Lane:
             yield from self.push(now, lane)
 
     def look_for_waiting(self, now: Now) -> None:
         """Let go on what waited for a key that a held card now lists, or for room in a mailbox."""
-        over = [place for place, until in self._held_back.items() if until <= now.mono]
-        for place in over:
-            del self._held_back[place]
-        ready = [member for member in self._without_card if self._key_of(member, now) is not None]
-        if ready or over:
-            self._without_card.difference_update(ready)
+        if self._addressees.come_back(now):
             self._look_again()
 
     def _look_again(self) -> None:
@@ -492,14 +460,6 @@ class Outbox:
         """Return an exponential pause with full jitter."""
         longest = min(RETRY_MS_MAX, PATIENCE_MS << min(tries, 10))
         return PATIENCE_MS // 2 + int.from_bytes(self._entropy(4)) * longest // 2**32
-
-
-class _Dead(NamedTuple):
-    """A key that a hub has called dead, until when it is left alone, and how long that is."""
-
-    kid: bytes
-    until: MonoMs
-    pause_ms: int
 
 
 def _kid(parcel: Parcel, member: MemberCode) -> bytes:

@@ -6,7 +6,7 @@ the two and the store, and says for each of them, exactly once, what became of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
@@ -15,6 +15,7 @@ from i247_hub.desk import Desk
 from i247_hub.holdings import Holdings, Touch
 from i247_hub.mailbox import LANES, Mailbox
 from i247_hub.neighbours import Neighbours
+from i247_hub.passing import Giver
 from i247_hub.quotas import Quotas, Shares
 from i247_hub.records import Ended, HandedOn, Held, Hop, HubMemory, Owe, Settle, size_of
 from i247_hub.returns import Returns
@@ -70,6 +71,7 @@ class Carriage:
         store_bytes_max: int,
         quotas: Quotas,
         verify: Verify,
+        passing_ms: int,
     ) -> None:
         self._me = returns.me
         self._desk = desk
@@ -80,7 +82,7 @@ class Carriage:
         self._custodian = custodian
         self._neighbours = neighbours
         self._verify = verify
-        self._holdings = Holdings(connections, memory, store_bytes_max, quotas)
+        self._holdings = Holdings(connections, memory, custodian, store_bytes_max, quotas, passing_ms)
         self._around: Surroundings | None = None
         self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
 
@@ -137,6 +139,7 @@ class Carriage:
     def _reroute(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
         """Look through some rows that wait for a hub that is not reached; give those a new place that have another."""
         touched: Touch = {}
+        yield from self._holdings.save_mailbox(mailbox, now)
         for prio in LANES[mailbox.lane]:
             rows = self._memory.page(mailbox.hop, prio, mailbox.looked_through[prio], REROUTE_ROWS)
             mailbox.looked_through[prio] = rows[-1].seq if len(rows) == REROUTE_ROWS else 0
@@ -160,7 +163,7 @@ class Carriage:
             return
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
             self._refuse(Reason.EXPIRED)
-            yield from self._holdings.expire(row)
+            yield from self._holdings.expire(row, now)
             for member in row.recipients:
                 yield Persist(Ended(row.envelope, member, Reason.EXPIRED.value, now.wall, row.exp))
 
@@ -171,12 +174,19 @@ class Carriage:
                 place, lane = mailbox.hop.text, mailbox.lane
                 yield place, lane, mailbox.rows, self._connections.outward(place, lane) is not None
 
+    def save_what_is_slow(self, now: Now) -> Iterator[Effect]:
+        """Save what its next place has not signed for in time."""
+        return self._holdings.save_what_is_slow(now)
+
+    def next_deadline(self) -> MonoMs | None:
+        """Return when something has to be saved."""
+        return self._holdings.next_deadline()
+
     # What other places say.
 
     def put(self, connection: Connection, put: Put, now: Now) -> Iterator[Effect]:
         """Take what can be taken, and say for each envelope what becomes of it."""
         touched: Touch = {}
-        kept: list[Taken] = []
         refused = Refused()
         giver = self.shares.of(connection.caller)
         around = self._surroundings(now)
@@ -193,13 +203,10 @@ class Carriage:
                 self._refuse(lack.reason)
                 refused.add(verdict.envelope, (member,), lack)
             if verdict.rows:
-                yield from self._hold(verdict, touched, now)
-                kept.append(Taken(verdict.envelope, parcel.hops, verdict.covered))
+                yield from self._hold(verdict, Giver(connection.link, put.session, parcel.hops), touched, now)
             if verdict.returned:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
-        if kept:
-            self._custodian.took(connection.link, put.session, kept)
         for busy in refused.frames(put.session):
             yield Claim(connection.link, busy)
         credit = connection.session.grant()
@@ -208,17 +215,21 @@ class Carriage:
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
 
-    def _hold(self, verdict: Verdict, touched: Touch, now: Now) -> Iterator[Effect]:
-        rows = self._not_held_yet(verdict)
-        if rows:
-            yield from self._holdings.take(rows, touched, now)
-            self._counters.add("held")
-
-    def _not_held_yet(self, verdict: Verdict) -> tuple[Held, ...]:
-        """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
-        held = self._memory.held(verdict.envelope)
+    def _hold(self, verdict: Verdict, giver: Giver, touched: Touch, now: Now) -> Iterator[Effect]:
+        held = self._holdings.held(verdict.envelope)
         if not held:
-            return tuple(verdict.rows)
+            yield from self._holdings.take(tuple(verdict.rows), giver, touched, now)
+            self._counters.add("held")
+            return
+        yield from self._holdings.save(verdict.envelope, now)
+        rows = self._not_held_yet(verdict, held)
+        if rows:
+            yield from self._holdings.take(rows, None, touched, now)
+            self._counters.add("held")
+        self._custodian.took(giver.link, giver.session, [Taken(verdict.envelope, giver.hops, verdict.covered)], now)
+
+    def _not_held_yet(self, verdict: Verdict, held: Sequence[Held]) -> tuple[Held, ...]:
+        """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
         already = {member for row in held for member in row.recipients}
         fresh = []
         for row in verdict.rows:
@@ -242,6 +253,7 @@ class Carriage:
             for row in mailbox.take(connection.session):
                 until = self.shares.full_until(row.recipients, row.prio, now.mono)
                 if until is not None:
+                    yield from self._holdings.save(row.envelope, now)
                     mailbox.pass_over(row, until)
                     passed_over += 1
                     continue
@@ -258,6 +270,7 @@ class Carriage:
             if wanted is None or mailbox.is_cut_short:
                 return
             prio, after = wanted
+            yield from self._holdings.save_mailbox(mailbox, now)
             page = self._memory.page(mailbox.hop, prio, after, MAILBOX_PAGE_ROWS)
             mailbox.page_in(prio, page, MAILBOX_PAGE_ROWS)
             if not page:
@@ -277,7 +290,7 @@ class Carriage:
         self._refuse(reason)
         for part, done in mailbox.settle(row.envelope, row.recipients):
             if done:
-                yield from self._holdings.forget(part)
+                yield from self._holdings.forget(part, now)
             for member in part.recipients:
                 if reason is Reason.EXPIRED:
                     yield Persist(Ended(part.envelope, member, reason.value, now.wall, part.exp))
@@ -316,7 +329,7 @@ class Carriage:
                     proof = encode_proof(proofs.of(envelope, member))
                     yield Persist(HandedOn(envelope, member, place, now.wall, row.exp, proof))
                 if done:
-                    yield from self._holdings.forget(row)
+                    yield from self._holdings.forget(row, now)
                     self._counters.add("handed-on")
                     delivered += row.prio is not Priority.CONTROL
         self.shares.of(connection.caller).was_given(delivered)
@@ -330,7 +343,7 @@ class Carriage:
 
     def _settle_saved(self, place: str, envelope: EnvelopeId, taken: Taken) -> list[tuple[Held, bool]]:
         named = set(taken.recipients)
-        rows = self._memory.held(envelope)
+        rows = self._holdings.held(envelope)
         settled = [
             row for row in rows if row.hop.text == place and row.hops == taken.hops and named.issuperset(row.recipients)
         ]
@@ -349,7 +362,7 @@ class Carriage:
                 self._refuse(fault.reason)
                 continue
             envelope = EnvelopeId(word.envelope)
-            rows = [row for row in self._memory.held(envelope) if row.hop.text == connection.caller.name]
+            rows = [row for row in self._holdings.held(envelope) if row.hop.text == connection.caller.name]
             for row in rows:
                 members = row.recipients if word.recipient == EVERYBODY else (MemberCode(word.recipient),)
                 mailbox = self._holdings.mailbox_of(row)
@@ -360,7 +373,7 @@ class Carriage:
                         mailbox.drop(row)
                 for part, done in settled:
                     if done:
-                        yield from self._holdings.forget(part)
+                        yield from self._holdings.forget(part, now)
                     for one in self._for_each(part, word, now):
                         yield from self._owe(part, one)
             if word.recipient != EVERYBODY:
@@ -402,6 +415,7 @@ class Carriage:
             if not full:
                 continue
             self.shares.full_elsewhere(full, row.prio, until)
+            yield from self._holdings.save(row.envelope, now)
             if len(full) == max(1, len(row.wraps)):
                 mailbox.pass_over(row, until)
                 continue

@@ -1,7 +1,8 @@
 """Count what is held, and know in which mailbox each row waits.
 
-A row is in the store, counted in the room of all and in its giver's share, and in one mailbox; this module keeps the
-four together. What becomes of a row, and what is said about it, is decided in `carriage`. docs/protocol.md 9.5.
+A row is in the store or passing, counted in the room of all and in its giver's share, and in one mailbox; this module
+keeps the four together, and owes custody for a row as soon as it is saved or the next place has signed for it. What
+becomes of a row, and what is said about it, is decided in `carriage`. docs/protocol.md 9.5.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import NamedTuple
 
 from i247_hub.connections import Connections
 from i247_hub.mailbox import Mailbox
+from i247_hub.passing import Giver, Passing
 from i247_hub.quotas import Quotas, Shares
 from i247_hub.records import Forget, Held, Hold, Hop, HubMemory, size_of
 from i247_hub.room import Room
+from i247_keys.custodian import Custodian
+from i247_protocol.frames import Taken
 from i247_protocol.machine import Effect, Persist
-from i247_protocol.names import MemberCode, Now
+from i247_protocol.names import EnvelopeId, MemberCode, MonoMs, Now
 from i247_protocol.priority import Lane, lane_of
 
 
@@ -33,9 +37,19 @@ Touch = dict[tuple[Hop, Lane], Touched]
 class Holdings:
     """All rows of this hub, by where they go next."""
 
-    def __init__(self, connections: Connections, memory: HubMemory, store_bytes_max: int, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        memory: HubMemory,
+        custodian: Custodian,
+        store_bytes_max: int,
+        quotas: Quotas,
+        passing_ms: int,
+    ) -> None:
         self._connections = connections
         self._memory = memory
+        self._custodian = custodian
+        self._passing = Passing(passing_ms)
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
         self.last_seq = memory.last_seq()
         self.room = Room(memory.used_bytes(), store_bytes_max)
@@ -64,40 +78,92 @@ class Holdings:
         """Return the mailbox in which a row waits."""
         return self.mailbox(row.hop, lane_of(row.prio))
 
-    def take(self, rows: Sequence[Held], touched: Touch, now: Now) -> Iterator[Effect]:
-        """Save the rows of one envelope, and let them wait in their mailboxes."""
-        yield Persist(Hold(tuple(rows), now.wall))
-        for row in rows:
+    def held(self, envelope: EnvelopeId) -> Sequence[Held]:
+        """Return the rows of one envelope, in order (bodies may be left empty)."""
+        saved = self._memory.held(envelope)
+        passing = self._passing.rows(envelope)
+        return [*saved, *passing] if passing else saved
+
+    def take(self, rows: tuple[Held, ...], giver: Giver | None, touched: Touch, now: Now) -> Iterator[Effect]:
+        """Let the rows of one envelope wait in their mailboxes.
+
+        They are saved, unless all of them leave at once: then the giver waits for custody until the next places have
+        given it. Without a giver, nobody waits.
+        """
+        places = [self._touched(row, touched) for row in rows]
+        ready = all(one.connected and one.mailbox.keeps(row) for row, one in zip(rows, places, strict=True))
+        if giver is not None and ready and self._passing.has_room(rows):
+            self._passing.begin(rows, giver, now)
+        else:
+            yield Persist(Hold(rows, now.wall))
+            self._owe(rows, giver, now)
+        for row, one in zip(rows, places, strict=True):
             self.room.taken(row.size)
             self.shares.held(row)
-            hop, lane = place = (row.hop, lane_of(row.prio))
-            one = touched.get(place)
-            if one is None:
-                connected = self._connections.outward(hop.text, lane) is not None
-                one = touched[place] = Touched(self.mailbox(hop, lane), connected)
             one.mailbox.add(row, connected=one.connected)
+
+    def save(self, envelope: EnvelopeId, now: Now) -> Iterator[Effect]:
+        """Save what is left of an envelope, if it is passing."""
+        passage = self._passing.take_out(envelope)
+        if passage is not None:
+            yield Persist(Hold(tuple(passage.left), passage.began))
+            self._owe(passage.rows, passage.giver, now)
+
+    def save_mailbox(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
+        """Save what is passing to one place, so that the store has all that waits for it."""
+        for envelope in self._passing.at(mailbox.hop, mailbox.lane):
+            yield from self.save(envelope, now)
+
+    def save_what_is_slow(self, now: Now) -> Iterator[Effect]:
+        """Save what its next place has not signed for in time."""
+        for envelope in self._passing.due(now):
+            yield from self.save(envelope, now)
+
+    def next_deadline(self) -> MonoMs | None:
+        """Return when something has to be saved."""
+        return self._passing.next_deadline()
 
     def take_anew(
         self, row: Held, branches: Iterable[tuple[Hop, Sequence[MemberCode]]], touched: Touch, now: Now
     ) -> Iterator[Effect]:
         """Put new rows, each for some of its recipients, in the place of a row that waits."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget(row)
+        yield from self.forget(row, now)
         rows = []
         for hop, members in branches:
             wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
             size = size_of(row.header, row.body, wraps)
             rows.append(row._replace(seq=self.next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size))
-        yield from self.take(rows, touched, now)
+        yield from self.take(tuple(rows), None, touched, now)
 
-    def forget(self, row: Held) -> Iterator[Effect]:
+    def forget(self, row: Held, now: Now) -> Iterator[Effect]:
         """Free a row that its mailbox has let go."""
         self.room.freed(row.size)
         self.shares.freed(row)
-        yield Persist(Forget(row.seq))
+        was_passing, ended = self._passing.over(row)
+        if not was_passing:
+            yield Persist(Forget(row.seq))
+        elif ended is not None:
+            self._owe(ended.rows, ended.giver, now)
 
-    def expire(self, row: Held) -> Iterator[Effect]:
+    def expire(self, row: Held, now: Now) -> Iterator[Effect]:
         """Free a row wherever it waits; what bodies it shared took is counted anew."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget(row)
-        self.room.used = self._memory.used_bytes()
+        yield from self.forget(row, now)
+        self.room.used = self._memory.used_bytes() + self._passing.size
+
+    def _touched(self, row: Held, touched: Touch) -> Touched:
+        hop, lane = place = (row.hop, lane_of(row.prio))
+        one = touched.get(place)
+        if one is None:
+            connected = self._connections.outward(hop.text, lane) is not None
+            one = touched[place] = Touched(self.mailbox(hop, lane), connected)
+        return one
+
+    def _owe(self, rows: Sequence[Held], giver: Giver | None, now: Now) -> None:
+        """Owe custody for rows to the session that gave them, if there still is one."""
+        connection = None if giver is None else self._connections.on(giver.link)
+        if giver is None or connection is None or connection.session.id != giver.session:
+            return
+        members = rows[0].recipients if len(rows) == 1 else tuple(member for row in rows for member in row.recipients)
+        self._custodian.took(giver.link, giver.session, (Taken(rows[0].envelope, giver.hops, members),), now)

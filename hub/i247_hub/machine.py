@@ -46,7 +46,16 @@ from i247_protocol.frames import (
     Told,
     parse_frame,
 )
-from i247_protocol.limits import CLONE_ALARM_MS, MINUTE_TICKS, STORE_BYTES_MAX, TICK_MS, WINDOW_BYTES, WINDOW_MESSAGES
+from i247_protocol.limits import (
+    CLONE_ALARM_MS,
+    CUSTODY_WITHIN_MS,
+    MINUTE_TICKS,
+    PASSING_MS,
+    STORE_BYTES_MAX,
+    TICK_MS,
+    WINDOW_BYTES,
+    WINDOW_MESSAGES,
+)
 from i247_protocol.machine import (
     Claim,
     DirectoryGiven,
@@ -81,14 +90,17 @@ class HubMachine:
         store_bytes_max: int = STORE_BYTES_MAX,
         quotas: Quotas = USUAL,
         verify: Verify = verify,
+        passing_ms: int = PASSING_MS,
+        custody_within_ms: int = CUSTODY_WITHIN_MS,
     ) -> None:
+        """Be `me`; with `passing_ms` and `custody_within_ms` at 0, each turn saves and signs for what it took."""
         self.me = me
         self.counters = Counters()
         self.connections = Connections()
         self._desk = Desk(me, trust, memory, self.connections, self.counters)
         returns = Returns(me, identity)
         self._neighbours = neighbours = Neighbours(self.connections)
-        self._custodian = custodian = Custodian(me, identity)
+        self._custodian = custodian = Custodian(me, identity, within_ms=custody_within_ms)
         self._carriage = Carriage(
             self._desk,
             self.connections,
@@ -100,6 +112,7 @@ class HubMachine:
             store_bytes_max,
             quotas,
             verify,
+            passing_ms,
         )
         self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy
@@ -140,12 +153,16 @@ class HubMachine:
                 return self._directory_given(data, None, now)
 
     def finish(self, now: Now) -> Iterable[Effect]:
-        """Yield the custody of what this turn has saved, signed once."""
+        """Yield the custody that is due, signed once."""
         return self._custodian.finish(now)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
-        return self._tick
+        earliest = self._tick
+        for at in (self._carriage.next_deadline(), self._custodian.next_deadline()):
+            if at is not None and at < earliest:
+                earliest = at
+        return earliest
 
     def waiting(self) -> Iterator[tuple[str, Lane, int, bool]]:
         """Yield for each next place and lane how many rows wait and whether it is connected."""
@@ -308,6 +325,11 @@ class HubMachine:
         return Claim(connection.link, Reset(connection.session.id))
 
     def _time_passed(self, now: Now) -> Iterator[Effect]:
+        yield from self._carriage.save_what_is_slow(now)
+        if now.mono >= self._tick:
+            yield from self._each_second(now)
+
+    def _each_second(self, now: Now) -> Iterator[Effect]:
         self._tick = MonoMs(now.mono + TICK_MS)
         self._ticks += 1
         for connection in self.connections:

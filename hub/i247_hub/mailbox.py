@@ -46,6 +46,10 @@ class Mailbox:
         """Append a row that was just saved."""
         self._queues[row.prio].add(row, keep=connected)
 
+    def keeps(self, row: Held) -> bool:
+        """Whether a new row for a connected place would stay in memory, to leave soon."""
+        return not self.paused_until and self._queues[row.prio].keeps(row)
+
     def behind(self, prio: Priority, rows: int) -> None:
         """Learn at start that `rows` rows lie in the store."""
         self._queues[prio].on_disk += rows
@@ -238,12 +242,15 @@ class _Queue:
     def is_low(self) -> bool:
         return len(self.ready) < MAILBOX_READY_MAX // 4 and self.size < MAILBOX_READY_BYTES_MAX // 2
 
-    def add(self, row: Held, *, keep: bool) -> None:
+    def keeps(self, row: Held) -> bool:
         full = len(self.ready) >= MAILBOX_READY_MAX or self.size + row.size > MAILBOX_READY_BYTES_MAX
-        if self.on_disk or full or not keep:
-            self.on_disk += 1
-        else:
+        return not self.on_disk and not full
+
+    def add(self, row: Held, *, keep: bool) -> None:
+        if keep and self.keeps(row):
             self.append(row)
+        else:
+            self.on_disk += 1
 
     def append(self, row: Held) -> None:
         self.ready.append(row)

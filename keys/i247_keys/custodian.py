@@ -1,6 +1,7 @@
-"""Collect in one turn what was taken from each link, and sign for all of it at the turn's end.
+"""Collect what was taken from each link, and sign for all of it at the end of a turn.
 
-A hub and a recipient's node say custody alike. docs/protocol.md 9.4.
+A hub and a recipient's node say custody alike; a hub gathers it a moment longer, since a signature and a commit cost
+as much for one as for fifty. docs/protocol.md 9.4.
 """
 
 from __future__ import annotations
@@ -13,24 +14,29 @@ from i247_protocol.bundle import framefuls
 from i247_protocol.frames import Custody, Taken
 from i247_protocol.limits import ROOTS_MAX
 from i247_protocol.machine import Claim, LinkId
-from i247_protocol.names import Now
+from i247_protocol.names import MonoMs, Now
 
 
 class Custodian:
     """The hub or member `me`, as the one that answers for what it has saved."""
 
-    def __init__(self, me: str, identity: Identity) -> None:
+    def __init__(self, me: str, identity: Identity, *, within_ms: int = 0) -> None:
+        """Sign `within_ms` after the first of what was taken, or at the end of its turn."""
         self._me = me
         self._identity = identity
+        self._within_ms = within_ms
+        self._due = MonoMs(0)
         self._taken: dict[tuple[LinkId, bytes], list[Taken]] = {}
 
-    def took(self, link: LinkId, session: bytes, taken: Iterable[Taken]) -> None:
+    def took(self, link: LinkId, session: bytes, taken: Iterable[Taken], now: Now) -> None:
         """Note what this turn saves and owes custody for, in one session."""
+        if not self._taken:
+            self._due = MonoMs(now.mono + self._within_ms)
         self._taken.setdefault((link, session), []).extend(taken)
 
     def finish(self, now: Now) -> Iterator[Claim]:
-        """Yield the signed custody of this turn; it leaves after the commit, as all claims do."""
-        if not self._taken:
+        """Yield the signed custody that is due; it leaves after the commit, as all claims do."""
+        if not self._taken or now.mono < self._due:
             return
         frames = [(*place, some) for place, taken in self._taken.items() for some in framefuls(taken)]
         self._taken.clear()
@@ -39,3 +45,7 @@ class Custodian:
             voucher = vouch(self._me, self._identity, now.wall, [root_of(taken) for _, _, taken in batch])
             for link, session, taken in batch:
                 yield Claim(link, Custody(session, taken, voucher))
+
+    def next_deadline(self) -> MonoMs | None:
+        """Return when custody is due next."""
+        return self._due if self._taken else None

@@ -213,12 +213,12 @@ def never_ends(program: Program, event: Any, now: Now, handle: Handle) -> Iterat
 
 def names_authors(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401
     """Let a hub tell the next hub who gave it an envelope."""
-    memory = program.disk.memory
     for effect in handle(event, now):
         yield effect
-        if isinstance(memory, PlainHubMemory) and isinstance(effect, Forward) and isinstance(effect.frame, Put):
+        if program.is_hub and isinstance(effect, Forward) and isinstance(effect.frame, Put):
             parcel = effect.frame.parcels[0]
-            for row in memory.held(envelope_id(parcel.header, parcel.body)):
+            holdings = vars(vars(program.machine)["_carriage"])["_holdings"]
+            for row in holdings.held(envelope_id(parcel.header, parcel.body)):
                 if row.hop.hub is not None:
                     known = Known(row.envelope, row.recipients[0], Fate.HELD, row.source, 0)
                     yield Claim(effect.link, Told(effect.frame.session, (known,)))

@@ -14,7 +14,7 @@ from i247_hub.quotas import Quotas
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
 from i247_protocol.frames import Busy, Custody, Parcel, Put, Role
-from i247_protocol.limits import BATCH_PARCELS_MAX, BUSY_RETRY_MS_MAX, CONTROL_BURST, QUOTA_BURST_S
+from i247_protocol.limits import BATCH_PARCELS_MAX, BUSY_RETRY_MS_MAX, CONTROL_BURST, PASSING_MS, QUOTA_BURST_S
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
@@ -135,7 +135,7 @@ def test_a_flood_of_receipts_ends_at_their_allowance() -> None:
         batch = tuple(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(BATCH_PARCELS_MAX))
         voice.say(Put(voice.session, batch))
         world.run(1)
-    world.run(50)
+    world.run(2 * PASSING_MS)
     taken = sum(len(frame.taken) for frame in voice.heard(Custody) if isinstance(frame, Custody))
     assert CONTROL_BURST <= taken <= CONTROL_BURST + 64
     assert refused(world, "lyon") == {Reason.QUOTA_FULL.value: frames * BATCH_PARCELS_MAX - taken}
@@ -244,6 +244,7 @@ def test_a_mailbox_that_is_full_at_another_hub_holds_up_nothing_between_the_hubs
     assert Reason.MAILBOX_FULL.value in refused(world, "singapore")
     assert arrival_ms(world, "CL", "FR", Priority.ROUTINE) <= ON_THE_WAY_MS
     # The hub before learns it, and takes no more of it meanwhile.
+    world.run(2 * PASSING_MS)
     held = world.hub("lyon").shares.waiting_for("singapore")[0]
     sent_at_once(world, "XP", "SG", 50, Priority.ROUTINE)
     world.run(2_000)

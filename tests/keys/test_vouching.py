@@ -117,8 +117,8 @@ def test_one_signature_is_made_for_many_links() -> None:
     made = Custodian("lyon", key("lyon"))
     links = [LinkId(b"link %d" % n) for n in range(ROOTS_MAX + 4)]
     for n, link in enumerate(links):
-        made.took(link, SESSION, taken(2, 10 * n))
-        made.took(link, SESSION, taken(1, 10 * n + 5))
+        made.took(link, SESSION, taken(2, 10 * n), NOW)
+        made.took(link, SESSION, taken(1, 10 * n + 5), NOW)
     claims = list(made.finish(NOW))
     assert [claim.link for claim in claims] == links
     frames: list[Any] = [claim.frame for claim in claims]
@@ -131,6 +131,6 @@ def test_one_signature_is_made_for_many_links() -> None:
 
 def test_a_long_turn_says_custody_in_frames_within_their_bounds() -> None:
     made = Custodian("lyon", key("lyon"))
-    made.took(LinkId(b"link"), SESSION, [Taken(envelope(n), 0, ("SG",)) for n in range(PAIRS_MAX * 2 + 1)])
+    made.took(LinkId(b"link"), SESSION, [Taken(envelope(n), 0, ("SG",)) for n in range(PAIRS_MAX * 2 + 1)], NOW)
     frames: list[Any] = [claim.frame for claim in made.finish(NOW)]
     assert [len(frame.taken) for frame in frames] == [PAIRS_MAX, PAIRS_MAX, 1]

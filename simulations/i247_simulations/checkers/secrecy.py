@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import ClassVar
 
 from i247_hub.records import HandedOn, Held, Hold, Owe
+from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Ask, Busy, Custody, Frame, Noted, Parcel, Put, Returned, Show, Shown, Told
 from i247_protocol.machine import Claim, Effect, Forward, Persist
 from i247_simulations.checkers.watching import Checker, Sight
@@ -35,8 +36,9 @@ class SenderUnknown(Checker):
             case Claim(link, Put(parcels=parcels)) if not program.is_hub:
                 hub = link.split(b":")[1].decode()
                 for parcel in parcels:
-                    self._authors[_mark(parcel)] = program.name
-                    self._firsts.add((hub, _mark(parcel)))
+                    for key in (_mark(parcel), envelope_id(parcel.header, parcel.body)):
+                        self._authors[key] = program.name
+                        self._firsts.add((hub, key))
             case Claim(_, frame) | Forward(_, frame) if program.is_hub:
                 for key, named in _named(frame):
                     author = self._authors.get(key)

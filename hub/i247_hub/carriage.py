@@ -71,7 +71,6 @@ class Carriage:
         store_bytes_max: int,
         quotas: Quotas,
         verify: Verify,
-        passing_ms: int,
     ) -> None:
         self._me = returns.me
         self._desk = desk
@@ -82,7 +81,7 @@ class Carriage:
         self._custodian = custodian
         self._neighbours = neighbours
         self._verify = verify
-        self._holdings = Holdings(connections, memory, custodian, store_bytes_max, quotas, passing_ms)
+        self._holdings = Holdings(connections, memory, custodian, store_bytes_max, quotas)
         self._around: Surroundings | None = None
         self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
 
@@ -322,8 +321,8 @@ class Carriage:
                 # Its proof would not stand behind this hub's in the chain.
                 self._refuse(Reason.MALFORMED)
                 continue
-            # Otherwise saved rows that a let-go mailbox no longer has in memory.
-            settled = mailbox.settle(envelope, taken.recipients) or self._settle_saved(place, envelope, taken)
+            # Otherwise rows that a mailbox has let go.
+            settled = mailbox.settle(envelope, taken.recipients) or self._settle_let_go(place, envelope, taken)
             for row, done in settled:
                 for member in row.recipients:
                     proof = encode_proof(proofs.of(envelope, member))
@@ -341,7 +340,7 @@ class Carriage:
             for member in pair.recipients:
                 yield Persist(Settle(connection.caller.name, EnvelopeId(pair.envelope), MemberCode(member)))
 
-    def _settle_saved(self, place: str, envelope: EnvelopeId, taken: Taken) -> list[tuple[Held, bool]]:
+    def _settle_let_go(self, place: str, envelope: EnvelopeId, taken: Taken) -> list[tuple[Held, bool]]:
         named = set(taken.recipients)
         rows = self._holdings.held(envelope)
         settled = [

@@ -44,12 +44,11 @@ class Holdings:
         custodian: Custodian,
         store_bytes_max: int,
         quotas: Quotas,
-        passing_ms: int,
     ) -> None:
         self._connections = connections
         self._memory = memory
         self._custodian = custodian
-        self._passing = Passing(passing_ms)
+        self._passing = Passing()
         self._mailboxes: dict[tuple[Hop, Lane], Mailbox] = {}
         self.last_seq = memory.last_seq()
         self.room = Room(memory.used_bytes(), store_bytes_max)
@@ -92,9 +91,7 @@ class Holdings:
         """
         places = [self._touched(row, touched) for row in rows]
         ready = all(one.connected and one.mailbox.keeps(row) for row, one in zip(rows, places, strict=True))
-        if giver is not None and ready and self._passing.has_room(rows):
-            self._passing.begin(rows, giver, now)
-        else:
+        if giver is None or not ready or not self._passing.begin(rows, giver, now):
             yield Persist(Hold(rows, now.wall))
             self._owe(rows, giver, now)
         for row, one in zip(rows, places, strict=True):

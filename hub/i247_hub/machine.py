@@ -50,7 +50,6 @@ from i247_protocol.limits import (
     CLONE_ALARM_MS,
     CUSTODY_WITHIN_MS,
     MINUTE_TICKS,
-    PASSING_MS,
     STORE_BYTES_MAX,
     TICK_MS,
     WINDOW_BYTES,
@@ -90,17 +89,14 @@ class HubMachine:
         store_bytes_max: int = STORE_BYTES_MAX,
         quotas: Quotas = USUAL,
         verify: Verify = verify,
-        passing_ms: int = PASSING_MS,
-        custody_within_ms: int = CUSTODY_WITHIN_MS,
     ) -> None:
-        """Be `me`; with `passing_ms` and `custody_within_ms` at 0, each turn saves and signs for what it took."""
         self.me = me
         self.counters = Counters()
         self.connections = Connections()
         self._desk = Desk(me, trust, memory, self.connections, self.counters)
         returns = Returns(me, identity)
         self._neighbours = neighbours = Neighbours(self.connections)
-        self._custodian = custodian = Custodian(me, identity, within_ms=custody_within_ms)
+        self._custodian = custodian = Custodian(me, identity, within_ms=CUSTODY_WITHIN_MS)
         self._carriage = Carriage(
             self._desk,
             self.connections,
@@ -112,7 +108,6 @@ class HubMachine:
             store_bytes_max,
             quotas,
             verify,
-            passing_ms,
         )
         self._questions = Questions(self.connections, memory, returns)
         self._entropy = entropy

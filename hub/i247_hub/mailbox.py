@@ -43,7 +43,7 @@ class Mailbox:
         self._in_a_row = 0
 
     def add(self, row: Held, *, connected: bool) -> None:
-        """Append a row that was just saved."""
+        """Append a new row."""
         self._queues[row.prio].add(row, keep=connected)
 
     def keeps(self, row: Held) -> bool:

@@ -7,13 +7,14 @@ promised. docs/protocol.md 9.4, docs/decisions/0012-custody-by-the-next-place.md
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
 from i247_hub.records import Held, Hop
-from i247_protocol.limits import PASSING_BYTES_MAX, PASSING_ROWS_MAX
+from i247_protocol.limits import PASSING_BYTES_MAX, PASSING_ENVELOPES_MAX, PASSING_MS
 from i247_protocol.machine import LinkId
 from i247_protocol.names import EnvelopeId, MonoMs, Now, WallMs
 from i247_protocol.priority import Lane, lane_of
@@ -33,43 +34,33 @@ class Passage:
 
     giver: Giver
     rows: tuple[Held, ...]
+    size: int
+    """Bytes for which its rows count."""
     left: list[Held]
     """The rows that no next place has signed for yet."""
     began: WallMs
     due: MonoMs
 
-    @property
-    def envelope(self) -> EnvelopeId:
-        """Which envelope it is."""
-        return self.rows[0].envelope
-
-    @property
-    def size(self) -> int:
-        """Bytes for which its rows count."""
-        return sum(row.size for row in self.rows)
-
 
 class Passing:
     """All envelopes that are not saved, oldest first."""
 
-    def __init__(self, within_ms: int) -> None:
-        """Let each be saved after `within_ms`; with 0, nothing passes without being saved."""
-        self._within_ms = within_ms
+    def __init__(self) -> None:
         self._passages: dict[EnvelopeId, Passage] = {}
+        self._rows_at: Counter[tuple[Hop, Lane]] = Counter()
         self.size = 0
         """Bytes for which all of it counts."""
 
-    def has_room(self, rows: Sequence[Held]) -> bool:
-        """Whether one more envelope may pass."""
+    def begin(self, rows: tuple[Held, ...], giver: Giver, now: Now) -> bool:
+        """Note an envelope that is about to be put; return False when there is no room for one more."""
         size = sum(row.size for row in rows)
-        few = len(self._passages) < PASSING_ROWS_MAX and self.size + size <= PASSING_BYTES_MAX
-        return few and self._within_ms > 0
-
-    def begin(self, rows: tuple[Held, ...], giver: Giver, now: Now) -> None:
-        """Note an envelope that is about to be put."""
-        passage = Passage(giver, rows, list(rows), now.wall, MonoMs(now.mono + self._within_ms))
-        self._passages[passage.envelope] = passage
-        self.size += passage.size
+        if len(self._passages) >= PASSING_ENVELOPES_MAX or self.size + size > PASSING_BYTES_MAX:
+            return False
+        due = MonoMs(now.mono + PASSING_MS)
+        self._passages[rows[0].envelope] = Passage(giver, rows, size, list(rows), now.wall, due)
+        self._rows_at.update(map(_place, rows))
+        self.size += size
+        return True
 
     def rows(self, envelope: EnvelopeId) -> Sequence[Held]:
         """Return the rows of an envelope that nobody has signed for, in order."""
@@ -85,6 +76,7 @@ class Passing:
         if len(left) == len(passage.left):
             return False, None
         passage.left = left
+        self._leaves((row,))
         return True, None if left else self.take_out(row.envelope)
 
     def take_out(self, envelope: EnvelopeId) -> Passage | None:
@@ -92,18 +84,32 @@ class Passing:
         passage = self._passages.pop(envelope, None)
         if passage is not None:
             self.size -= passage.size
+            self._leaves(passage.left)
         return passage
 
     def due(self, now: Now) -> list[EnvelopeId]:
         """Return the envelopes that have taken too long."""
-        return [one.envelope for one in takewhile(lambda one: one.due <= now.mono, self._passages.values())]
+        return [envelope for envelope, _ in takewhile(lambda one: one[1].due <= now.mono, self._passages.items())]
 
     def at(self, hop: Hop, lane: Lane) -> Iterator[EnvelopeId]:
         """Yield the envelopes of which a row waits in one mailbox."""
-        for passage in list(self._passages.values()):
-            if any(row.hop == hop and lane_of(row.prio) is lane for row in passage.left):
-                yield passage.envelope
+        if not self._rows_at[hop, lane]:  # nearly always, where a mailbox is read page by page
+            return
+        for envelope, passage in list(self._passages.items()):
+            if any(_place(row) == (hop, lane) for row in passage.left):
+                yield envelope
 
     def next_deadline(self) -> MonoMs | None:
         """Return when the oldest has taken too long."""
         return next((one.due for one in self._passages.values()), None)
+
+    def _leaves(self, rows: Sequence[Held]) -> None:
+        for row in rows:
+            place = _place(row)
+            self._rows_at[place] -= 1
+            if not self._rows_at[place]:
+                del self._rows_at[place]
+
+
+def _place(row: Held) -> tuple[Hop, Lane]:
+    return row.hop, lane_of(row.prio)

@@ -29,7 +29,7 @@ class Custodian:
         self._taken: dict[tuple[LinkId, bytes], list[Taken]] = {}
 
     def took(self, link: LinkId, session: bytes, taken: Iterable[Taken], now: Now) -> None:
-        """Note what this turn saves and owes custody for, in one session."""
+        """Note for what this turn owes custody, in one session; what it saves is committed before that leaves."""
         if not self._taken:
             self._due = MonoMs(now.mono + self._within_ms)
         self._taken.setdefault((link, session), []).extend(taken)

@@ -66,7 +66,7 @@ _ALL: Final = (
     Plant("speak-before-commit", "Claims and news leave before the commit.", ("NothingLost",), pump=broken_parts.HastyPump, faults=plots.crashes),
     Plant("save-nothing", "A question is accepted, and not saved.", ("NothingLost",), bent=bending.saves_nothing),
     Plant("confirm-early", "A message is confirmed before it exists.", ("NothingLost",), bent=bending.confirms_early),
-    Plant("lying-disk", "A disk confirms what it does not keep.", ("NothingLost", "TrailHolds", "OnlyOnce"), faults=plots.lying_disks),
+    Plant("lying-disk", "A disk confirms what it does not keep.", ("NothingLost", "TrailHolds"), faults=plots.lying_disks),
     Plant("seen-before-entry", "The mark of what was seen is saved before the entry.", ("NothingLost",), node_memory=broken_parts.SeenAtOnce, faults=plots.crashes),
     Plant("no-replay-table", "What was seen is forgotten at a restart.", ("OnlyOnce",), node_memory=broken_parts.ForgetfulOfSeen, faults=plots.crashes),
     Plant("forget-when-put", "A hub forgets what it has put, and says that it holds it.", ("ComesToRest",), bent=bending.forgets_when_put, faults=plots.crashes),

@@ -7,11 +7,15 @@ from tests.attacks.forgery import Pen, entries_of
 from tests.keys.repository import key
 from tests.world import LATENCY_MS, Voice, World
 
+from i247_hub.passing import Giver, Passing
+from i247_hub.records import Held, hop_named
 from i247_keys.vouching import Proofs, root_of, vouch
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Custody, Parcel, Put, Taken
-from i247_protocol.limits import CUSTODY_WITHIN_MS, PASSING_MS
-from i247_protocol.names import MemberCode
+from i247_protocol.limits import CUSTODY_WITHIN_MS, PASSING_BYTES_MAX, PASSING_ENVELOPES_MAX, PASSING_MS
+from i247_protocol.machine import LinkId
+from i247_protocol.names import EnvelopeId, MemberCode, Minutes, MonoMs, Now, WallMs
+from i247_protocol.priority import Lane, Priority
 from i247_protocol.statement import Act
 
 SOON_MS = 2 * LATENCY_MS + CUSTODY_WITHIN_MS
@@ -148,3 +152,36 @@ def test_a_hub_killed_at_any_moment_loses_nothing_between_two_nodes(seed: int) -
             world.start_hub("lyon")
     world.run(60_000)
     assert len(entries_of(world, "SG", Act.CORRESPONDENCE)) == 12
+
+
+def test_only_so_much_may_pass_at_once() -> None:
+    giver, now = Giver(LinkId(b"link"), bytes(8), 0), Now(MonoMs(0), WallMs(0))
+    passing = Passing()
+    rows = [row(n, PASSING_BYTES_MAX // 4) for n in range(5)]
+    assert [passing.begin((one,), giver, now) for one in rows] == [True] * 4 + [False]
+    assert passing.over(rows[0])[0]
+    assert not passing.over(rows[0])[0]
+    assert passing.begin((rows[4],), giver, now)
+    few = Passing()
+    begun = [few.begin((row(n, 1),), giver, now) for n in range(PASSING_ENVELOPES_MAX + 1)]
+    assert begun == [True] * PASSING_ENVELOPES_MAX + [False]
+
+
+def test_what_passes_is_found_by_its_mailbox_until_it_is_over() -> None:
+    passing = Passing()
+    rows = (row(1, 10), row(1, 10)._replace(seq=2, hop=hop_named("singapore")))
+    passing.begin(rows, Giver(LinkId(b"link"), bytes(8), 0), Now(MonoMs(0), WallMs(0)))
+    passing.over(rows[0])
+    assert not list(passing.at(rows[0].hop, Lane.BULK))
+    assert not list(passing.at(rows[1].hop, Lane.EXPRESS))
+    assert list(passing.at(rows[1].hop, Lane.BULK)) == [rows[1].envelope]
+    passage = passing.take_out(rows[1].envelope)
+    assert passage is not None
+    assert passage.rows == rows
+    assert not list(passing.at(rows[1].hop, Lane.BULK))
+    assert passing.size == 0
+
+
+def row(n: int, size: int) -> Held:
+    envelope, to, prio = EnvelopeId(n.to_bytes(32)), (MemberCode("SG"),), Priority.ROUTINE
+    return Held(n, hop_named("SG"), envelope, to, prio, Minutes(1), 1, "BR", b"", b"", (), size)

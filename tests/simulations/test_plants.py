@@ -21,7 +21,9 @@ def test_a_planted_bug_is_caught(plant: Plant) -> None:
     for seed in SEEDS:
         result = run(SHORT, seed, Level.NONE, plant.name, tell_lives=False)
         if result.verdict is Verdict.BROKEN:
-            assert result.breaches[0].checker in plant.caught_by, result.breaches[0]
+            # Of what several see in one moment, the first in the list may be another's.
+            first = [one for one in result.breaches if one.at_ms == result.breaches[0].at_ms]
+            assert any(one.checker in plant.caught_by for one in first), first
             return
     raise AssertionError(f"nobody has caught {plant.name} in {len(SEEDS)} seeds")
 

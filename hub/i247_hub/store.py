@@ -1,4 +1,4 @@
-"""Save what a hub holds in one SQLite database, and answer from it at once.
+"""Save what a hub holds in one SQLite database, and answer from it at once; `tables` says how rows lie.
 
 Rows are appended in order of arrival under an integer key; what must be found by an envelope's id has a
 narrow index on the first eight bytes of it (a digest, so hardly two share them) and is compared whole
@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from i247_edges.day_tables import DayTables
-from i247_edges.sqlite import Layout, Row, open_database
+from i247_edges.sqlite import Layout, open_database
+from i247_hub import tables
 from i247_hub.records import (
     Backlog,
     DropExpired,
@@ -32,6 +31,7 @@ from i247_hub.records import (
     Settle,
     hop_named,
 )
+from i247_hub.tables import QUEUES, bare, members_of, packed, short, wraps_of
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
 from i247_protocol.limits import PROOFS_KEPT_MS
@@ -44,8 +44,12 @@ class HubStore:
 
     def __init__(self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None) -> None:
         self._db = open_database(path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages)
-        self._handed = DayTables(self._db, "handed", create=_HANDED_CREATE, insert=_HANDED_INSERT, find=_HANDED_FIND)
-        self._ended = DayTables(self._db, "ended", create=_ENDED_CREATE, insert=_ENDED_INSERT, find=_ENDED_FIND)
+        self._handed = DayTables(
+            self._db, "handed", create=tables.HANDED_CREATE, insert=tables.HANDED_INSERT, find=tables.HANDED_FIND
+        )
+        self._ended = DayTables(
+            self._db, "ended", create=tables.ENDED_CREATE, insert=tables.ENDED_INSERT, find=tables.ENDED_FIND
+        )
         self._places: dict[str, int] = {name: n for n, name in self._db.rows("SELECT n, name FROM places")}
         mark = self._db.row("SELECT seq, used FROM mark")
         self._seq: int
@@ -116,7 +120,7 @@ class HubStore:
         names = {n: name for name, n in self._places.items()}
         return [
             Backlog(hop_named(names[queue // QUEUES]), Priority(queue % QUEUES), rows, size)
-            for queue, rows, size in self._db.rows(_BACKLOG)
+            for queue, rows, size in self._db.rows(tables.BACKLOG)
         ]
 
     def given(self) -> Sequence[Given]:
@@ -129,33 +133,33 @@ class HubStore:
         place = self._places.get(hop.text)
         if place is None:
             return []
-        found = self._db.rows(_PAGE, (place * QUEUES + prio, after, rows))
+        found = self._db.rows(tables.PAGE, (place * QUEUES + prio, after, rows))
         return [
-            Held(seq, hop, envelope, _members(to), prio, exp, hops, source, header, body, _wraps(wraps), size)
+            Held(seq, hop, envelope, members_of(to), prio, exp, hops, source, header, body, wraps_of(wraps), size)
             for seq, envelope, to, exp, hops, source, wraps, size, header, body in found
         ]
 
     def held(self, envelope: EnvelopeId) -> Sequence[Held]:
         """Return the rows of one envelope, in order; headers and bodies are left empty."""
-        return [_bare(row) for row in self._db.rows(_HELD, (_short(envelope), envelope))]
+        return [bare(row) for row in self._db.rows(tables.HELD, (short(envelope), envelope))]
 
     def expired(self, minute: Minutes, limit: int) -> Sequence[Held]:
         """Return at most `limit` held rows that expired at or before a minute; headers and bodies are left empty."""
-        return [_bare(row) for row in self._db.rows(_EXPIRED, (minute, limit))]
+        return [bare(row) for row in self._db.rows(tables.EXPIRED, (minute, limit))]
 
     def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
         """Return who took this envelope for this recipient, the newest, or None."""
-        row = self._handed.find((_short(envelope), recipient, envelope))
+        row = self._handed.find((short(envelope), recipient, envelope))
         return HandedOn(envelope, recipient, *row) if row else None
 
     def ended(self, envelope: EnvelopeId, recipient: MemberCode) -> Ended | None:
         """Return why this envelope went no further for this recipient, the newest, or None."""
-        row = self._ended.find((_short(envelope), recipient, envelope))
+        row = self._ended.find((short(envelope), recipient, envelope))
         return Ended(envelope, recipient, *row) if row else None
 
     def owed(self, to: str, limit: int) -> Sequence[Bounce]:
         """Return at most `limit` words of return that `to` has not taken, oldest first."""
-        return [Bounce(*row) for row in self._db.rows(_OWED, (to, limit))]
+        return [Bounce(*row) for row in self._db.rows(tables.OWED, (to, limit))]
 
     def cards(self) -> Sequence[bytes]:
         """Return the newest keycard of each member that has one, by member code."""
@@ -178,7 +182,7 @@ class HubStore:
                 raise CallerFault("saving a record", "the rows of one Hold are of one envelope")
             self._db.write("INSERT INTO bodies VALUES (?, ?, ?)", (first.seq, first.header, first.body))
             self._used += len(first.header) + len(first.body)
-        short = _short(first.envelope)
+        code = short(first.envelope)
         for row in rows:
             name = row.hop.text
             place = self._places.get(name) or self._new_place(name)
@@ -187,11 +191,11 @@ class HubStore:
             self._given[row.source] += row.size
             self._given_anew[row.source] = None
             self._db.write(
-                _HOLD,
+                tables.HOLD,
                 (
                     row.seq,
                     place * QUEUES + row.prio,
-                    short,
+                    code,
                     first.seq if shared else None,
                     row.size,
                     room,
@@ -200,7 +204,7 @@ class HubStore:
                     row.envelope,
                     " ".join(row.recipients),
                     row.source,
-                    _WRAPS_OUT(row.wraps) if row.wraps else None,
+                    packed(row.wraps),
                     None if shared else row.header,
                     None if shared else row.body,
                     record.at,
@@ -209,34 +213,34 @@ class HubStore:
             self._seq = max(self._seq, row.seq)
 
     def _forget(self, record: Forget) -> None:
-        gone = self._db.rows(_FORGET, (record.seq,))
+        gone = self._db.rows(tables.FORGET, (record.seq,))
         if not gone:
             return
-        shared, size, room, short, source = gone[0]
+        shared, size, room, code, source = gone[0]
         self._used -= room
         self._given[source] -= size
         self._given_anew[source] = None
-        if shared is not None and not self._db.rows(_SHARERS, (short, shared)):
+        if shared is not None and not self._db.rows(tables.SHARERS, (code, shared)):
             self._db.write("DELETE FROM bodies WHERE n = ?", (shared,))
             self._used -= size - room
 
     def _hand_on(self, record: HandedOn) -> None:
-        short, envelope = _short(record.envelope), record.envelope
+        code, envelope = short(record.envelope), record.envelope
         self._handed.add(
-            record.exp, (short, record.recipient, envelope, record.hop, record.at, record.exp, record.proof)
+            record.exp, (code, record.recipient, envelope, record.hop, record.at, record.exp, record.proof)
         )
 
     def _end(self, record: Ended) -> None:
-        short, envelope = _short(record.envelope), record.envelope
-        self._ended.add(record.exp, (short, record.recipient, envelope, record.reason, record.at, record.exp))
+        code, envelope = short(record.envelope), record.envelope
+        self._ended.add(record.exp, (code, record.recipient, envelope, record.reason, record.at, record.exp))
 
     def _owe(self, record: Owe) -> None:
         bounce = record.bounce
         self._settle(Settle(record.to, EnvelopeId(bounce.envelope), MemberCode(bounce.recipient)))
-        self._db.write(_OWE, (_short(bounce.envelope), record.to, record.exp, *bounce))
+        self._db.write(tables.OWE, (short(bounce.envelope), record.to, record.exp, *bounce))
 
     def _settle(self, record: Settle) -> None:
-        self._db.write(_SETTLE, (_short(record.envelope), record.to, record.recipient, record.envelope))
+        self._db.write(tables.SETTLE, (short(record.envelope), record.to, record.recipient, record.envelope))
 
     def _keep_card(self, record: KeepCard) -> None:
         self._db.write("INSERT OR REPLACE INTO cards VALUES (?, ?)", (record.member, record.card))
@@ -264,136 +268,5 @@ class HubStore:
         return place
 
 
-def _short(envelope: bytes) -> int:
-    return int.from_bytes(envelope[:8], "big", signed=True)
-
-
-def _bare(row: Row) -> Held:
-    seq, name, queue, envelope, to, exp, hops, source, wraps, size = row
-    prio = Priority(queue % QUEUES)
-    return Held(seq, hop_named(name), envelope, _members(to), prio, exp, hops, source, b"", b"", _wraps(wraps), size)
-
-
-def _members(text: str) -> tuple[MemberCode, ...]:
-    return tuple(map(MemberCode, text.split(" ")))
-
-
-def _wraps(data: bytes | None) -> tuple[tuple[str, bytes, bytes], ...]:
-    return () if data is None else _WRAPS_IN(data)
-
-
 CACHE_KIB: Final = 64 * 1024
-QUEUES: Final = 4
-"""Queues of one place, one for each priority."""
-
-LAYOUT: Final = Layout(
-    owner=0x69324801,
-    steps=(
-        """
-        CREATE TABLE mark (seq INTEGER NOT NULL, used INTEGER NOT NULL) STRICT;
-        INSERT INTO mark VALUES (0, 0);
-        CREATE TABLE places (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-        CREATE TABLE bodies (n INTEGER PRIMARY KEY, header BLOB NOT NULL, body BLOB NOT NULL) STRICT;
-        CREATE TABLE held (
-            seq INTEGER PRIMARY KEY,
-            queue INTEGER NOT NULL,      -- places.n * 4 + priority
-            short INTEGER NOT NULL,      -- the first 8 bytes of envelope
-            shared INTEGER,              -- bodies.n, or null for a row that has header and body of its own
-            size INTEGER NOT NULL,
-            room INTEGER NOT NULL,       -- the part of size that is this row's own
-            exp INTEGER NOT NULL,
-            hops INTEGER NOT NULL,
-            envelope BLOB NOT NULL,
-            recipients TEXT NOT NULL,
-            source TEXT NOT NULL,
-            wraps BLOB,
-            header BLOB,
-            body BLOB
-        ) STRICT;
-        CREATE INDEX held_by_queue ON held (queue, seq, size);
-        CREATE INDEX held_by_envelope ON held (short);
-        CREATE INDEX held_by_expiry ON held (exp);
-        CREATE TABLE owed (
-            n INTEGER PRIMARY KEY,
-            short INTEGER NOT NULL,
-            hop TEXT NOT NULL,
-            exp INTEGER NOT NULL,
-            envelope BLOB NOT NULL,
-            recipient TEXT NOT NULL,
-            reason TEXT NOT NULL,
-            at INTEGER NOT NULL,
-            hub TEXT NOT NULL,
-            signature BLOB NOT NULL
-        ) STRICT;
-        CREATE INDEX owed_by_hop ON owed (hop);
-        CREATE INDEX owed_by_envelope ON owed (short);
-        CREATE INDEX owed_by_expiry ON owed (exp);
-        CREATE TABLE cards (member TEXT PRIMARY KEY, card BLOB NOT NULL) STRICT, WITHOUT ROWID;
-        CREATE TABLE directory (one INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
-        """,
-        """
-        ALTER TABLE held ADD COLUMN at INTEGER NOT NULL DEFAULT 0;  -- when it was saved; 0 before this was noted
-        CREATE TABLE given (source TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-        INSERT INTO given SELECT source, sum(size) FROM held GROUP BY source;
-        """,
-    ),
-)
-
-_HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING shared, size, room, short, source"
-_SHARERS: Final = "SELECT 1 FROM held WHERE short = ? AND shared = ? LIMIT 1"
-_BACKLOG: Final = "SELECT queue, count(*), sum(size) FROM held GROUP BY queue ORDER BY queue"
-_PAGE: Final = """
-    SELECT seq, envelope, recipients, exp, hops, source, wraps, size,
-        coalesce(held.header, bodies.header), coalesce(held.body, bodies.body)
-    FROM held LEFT JOIN bodies ON bodies.n = shared
-    WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?
-"""
-_HELD: Final = """
-    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps, size
-    FROM held CROSS JOIN places ON places.n = queue / 4
-    WHERE short = ? AND envelope = ? ORDER BY seq
-"""
-_EXPIRED: Final = """
-    SELECT seq, name, queue, envelope, recipients, exp, hops, source, wraps, size
-    FROM held CROSS JOIN places ON places.n = queue / 4
-    WHERE exp <= ? ORDER BY exp LIMIT ?
-"""
-_HANDED_CREATE: Final = """
-    CREATE TABLE {table} (
-        n INTEGER PRIMARY KEY,
-        short INTEGER NOT NULL,
-        recipient TEXT NOT NULL,
-        envelope BLOB NOT NULL,
-        hop TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        exp INTEGER NOT NULL,
-        proof BLOB NOT NULL
-    ) STRICT;
-    CREATE INDEX {table}_by_envelope ON {table} (short)
-"""
-_HANDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
-_HANDED_FIND: Final = """
-    SELECT hop, at, exp, proof FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
-"""
-_ENDED_CREATE: Final = """
-    CREATE TABLE {table} (
-        n INTEGER PRIMARY KEY,
-        short INTEGER NOT NULL,
-        recipient TEXT NOT NULL,
-        envelope BLOB NOT NULL,
-        reason TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        exp INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX {table}_by_envelope ON {table} (short)
-"""
-_ENDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?)"
-_ENDED_FIND: Final = """
-    SELECT reason, at, exp FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
-"""
-_OWE: Final = "INSERT INTO owed VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SETTLE: Final = "DELETE FROM owed WHERE short = ? AND hop = ? AND recipient = ? AND envelope = ?"
-_OWED: Final = "SELECT envelope, recipient, reason, at, hub, signature FROM owed WHERE hop = ? ORDER BY n LIMIT ?"
-_WRAPS_OUT: Final = msgspec.msgpack.Encoder().encode
-_WRAPS_IN: Final = msgspec.msgpack.Decoder(tuple[tuple[str, bytes, bytes], ...]).decode
+LAYOUT: Final = Layout(owner=tables.OWNER, steps=tables.STEPS)

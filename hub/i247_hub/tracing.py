@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from i247_edges.sqlite import Reading, Row, open_reading
-from i247_hub.store import LAYOUT, QUEUES
+from i247_hub.store import LAYOUT
+from i247_hub.tables import QUEUES
 from i247_protocol.errors import CallerFault, WorldFault
 from i247_protocol.frames import ENVELOPE_ID_BYTES
 from i247_protocol.names import Minutes, expiry_wall

@@ -128,7 +128,13 @@ def message(n: int, to: tuple[MemberCode, ...] = (DE, FR)) -> node.Outgoing:
         to=to,
         statement=digest("statement", n) * (1 + 100 * (n % 3)),
         signature=sid * 2,
+        seq=(1 + n % 2, n) if len(to) == 1 else None,
     )
+
+
+def heard(n: int) -> node.KeepHeard:
+    gaps = tuple(node.Gap(10 * one, 10 * one + n, WallMs(one)) for one in range(1, n % 4))
+    return node.KeepHeard(DE, Priority(n % 4), 1_000 + n // 2, 100 + n, gaps)
 
 
 def delivery(n: int, to: MemberCode, state: node.DeliveryState, number: int | None = None) -> node.Delivery:
@@ -175,7 +181,7 @@ def node_turns() -> tuple[tuple[object, ...], ...]:
             (
                 node.KeepOutgoing(message(n), both),
                 audit,
-                node.KeepSequence(DE, Priority(n % 4), n),
+                heard(n),
                 conversation(n, node.ConversationState.OPEN),
             )
         )
@@ -195,6 +201,7 @@ def node_turns() -> tuple[tuple[object, ...], ...]:
                 )
             )
     turns.append((node.KeepKeyring(b"secrets 2", 2, b"card 2"), node.KeepTrust(b"trust 2")))
+    turns.append((node.KeepOutgoing(message(5, (DE,)), (delivery(5, DE, states.QUEUED, 5),)), heard(5)))
     turns.append((node.DropExpired(Minutes(EXP + DAY + 4)),))
     return tuple(turns)
 
@@ -222,7 +229,9 @@ def node_dump(store: Store) -> object:
         store.withheld(0, 1_000),
         store.open_conversations(),
         store.notice_version(XP, "2026/1"),
-        store.sequences(),
+        [store.outgoing_by_number(DE, Priority.URGENT, 2, n) for n in numbers],
+        [store.last_number(DE, prio, 2) for prio in Priority],
+        store.heard(),
         (store.trust(), store.cards(), store.keyring()),
         [views.message(message(n).id) for n in numbers],
         [views.conversation(message(n).conv) for n in numbers],

@@ -188,6 +188,7 @@ class NodeStatus:
     members: int
     waiting: int
     open_conversations: int
+    missing: int
     counters: dict[str, int]
 
 

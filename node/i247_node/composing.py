@@ -86,6 +86,7 @@ def sign(
         to=tuple(sorted(draft.to)),
         statement=data,
         signature=signature,
+        seq=draft.seq,
     )
 
 

@@ -264,6 +264,7 @@ class StatusShown(Form, frozen=True):
     members: int
     waiting: int
     open_conversations: int
+    missing: int
     counts: CountsShown
     counters: dict[str, int]
 

@@ -13,9 +13,11 @@ from i247_keys.custodian import Custodian
 from i247_keys.roster import State
 from i247_keys.trust import Health
 from i247_node.acceptance import Opened, Verified, names_newer_roster, open_parcel, verify_opened
+from i247_node.accounts import Accounts
 from i247_node.answering import Answering
 from i247_node.conversations import Conversations
 from i247_node.desk import Desk
+from i247_node.gaps import Gaps
 from i247_node.inbox import OFFERED, Inbox, arrival, on_the_board
 from i247_node.links import Link
 from i247_node.outbox import Outbox
@@ -28,6 +30,7 @@ from i247_protocol.counters import Counters
 from i247_protocol.digests import envelope_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Busy, DirWant, Pair, Parcel, Put, Taken
+from i247_protocol.gaps import Account, Missing
 from i247_protocol.limits import BUSY_RETRY_MS, PARKED_PER_LINK_MAX, WITHHELD_PAGE_ROWS
 from i247_protocol.machine import Claim, Effect, LinkId, Persist
 from i247_protocol.names import MINUTE_MS, SECRETARIAT, EvidenceId, Now
@@ -35,7 +38,7 @@ from i247_protocol.notices import Notice
 from i247_protocol.queries import Query, Reply
 from i247_protocol.reasons import Reason
 from i247_protocol.receipts import Outcome, Receipt
-from i247_protocol.statement import Act, Statement, parse_statement
+from i247_protocol.statement import UNANSWERED, Act, Statement, parse_statement
 
 
 class Listener:
@@ -52,6 +55,8 @@ class Listener:
         receipts: Receipts,
         conversations: Conversations,
         answering: Answering,
+        gaps: Gaps,
+        accounts: Accounts,
         custodian: Custodian,
         trail: Trail,
         counters: Counters,
@@ -65,6 +70,8 @@ class Listener:
         self._receipts = receipts
         self._conversations = conversations
         self._answering = answering
+        self._gaps = gaps
+        self._accounts = accounts
         self._custodian = custodian
         self._trail = trail
         self._counters = counters
@@ -115,7 +122,10 @@ class Listener:
             envelope = envelope_id(parcel.header, parcel.body)
             yield Persist(Quarantine(link.hub, envelope, fault.reason.value, now.wall, parcel.header))
             return True
-        seen = self._memory.seen(verified.statement.author, verified.statement.message_id)
+        statement = verified.statement
+        if statement.seq is not None:
+            self._gaps.came(statement.author, statement.prio, statement.seq, now)
+        seen = self._memory.seen(statement.author, statement.message_id)
         if seen is not None:
             yield from self._seen_before(verified, seen, now)
         elif self._must_withhold(verified, now):
@@ -160,7 +170,7 @@ class Listener:
             )
             return
         self._refuse(Reason.DUPLICATE)
-        if statement.act is Act.RECEIPT or self._must_withhold(verified, now):
+        if statement.act in UNANSWERED or self._must_withhold(verified, now):
             return
         refusal = self._refusal_of(statement)
         outcome = Outcome.DELIVERED if refusal is None else Outcome.REFUSED
@@ -190,7 +200,7 @@ class Listener:
             reason = refusal or Reason.UNKNOWN_BODY
             self._refuse(reason)
             yield self._trail.of("refused", entry.sender, entry.sid, entry.conv, reason.value, now=now)
-            if entry.act is not Act.RECEIPT:  # or two nodes that cannot read each other's would never be done
+            if entry.act not in UNANSWERED:  # or two nodes that cannot read each other's would never be done
                 self._receipts.owe(Kind(entry.sender, Outcome.REFUSED, reason.value), entry.sid, entry.prio, now)
             return
         self._counters.add(f"received.{entry.act.value}")
@@ -204,6 +214,14 @@ class Listener:
                 state = DeliveryState.REFUSED if body.outcome is Outcome.REFUSED else DeliveryState.DELIVERED
                 for sid in statement.answers:
                     yield from self._outbox.settle(sid, entry.sender, entry.sid, state, body.reason, now)
+                return
+            case Missing():
+                yield from self._accounts.asked(entry.sender, body, now)
+                return
+            case Account():
+                for span, end in self._gaps.accounted(entry.sender, body):
+                    lost = f"{end.value}: {span.prio.name.lower()} {span.first} to {span.last}"
+                    yield self._trail.of("missing", entry.sender, entry.sid, entry.conv, lost, now=now)
                 return
             case Reply():
                 for sid in statement.answers:

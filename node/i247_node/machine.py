@@ -17,6 +17,7 @@ from i247_keys.identity import Identity
 from i247_keys.returned import verify_bounce
 from i247_keys.trust import Trust
 from i247_keys.vouching import Proofs
+from i247_node.accounts import Accounts
 from i247_node.answering import Answering
 from i247_node.commands import (
     Accepted,
@@ -31,6 +32,7 @@ from i247_node.commands import (
 from i247_node.conversations import Conversations
 from i247_node.desk import Desk
 from i247_node.evidence import Evidence
+from i247_node.gaps import Gaps
 from i247_node.inbox import Inbox
 from i247_node.links import Link, Links, hello
 from i247_node.listening import Listener
@@ -133,6 +135,7 @@ class NodeMachine:
             trail=trail,
             counters=counters,
         )
+        self._gaps = gaps = Gaps(memory.heard(), entropy, counters)
         self._answering = answering = Answering(registers, policy, memory, speaker, trail, counters)
         self._listener = Listener(
             memory,
@@ -143,6 +146,8 @@ class NodeMachine:
             receipts=receipts,
             conversations=conversations,
             answering=answering,
+            gaps=gaps,
+            accounts=Accounts(memory, outbox, speaker, counters),
             custodian=custodian,
             trail=trail,
             counters=counters,
@@ -163,6 +168,7 @@ class NodeMachine:
         self._tick = MonoMs(now.mono + TICK_MS)
         self._read_clock(now)
         self._outbox.start(now)
+        self._gaps.start(now)
         self._conversations.start(self._memory, now)
         keys = self._desk.start(now, drop_epoch_secrets=self._drop_epoch_secrets)
         return [*keys, *self._dial(now), *self._answering.start(now)]
@@ -196,11 +202,11 @@ class NodeMachine:
 
     def next_deadline(self) -> MonoMs | None:
         """Return when `TimePassed` is wanted next."""
-        receipts = self._receipts.next_deadline()
-        if receipts is not None and self._links.clock_is_doubtful:
-            receipts = None
+        said = (self._receipts.next_deadline(), self._gaps.next_deadline())
+        if self._links.clock_is_doubtful:  # nothing is signed until it is set
+            said = (None, None)
         earliest = self._tick
-        for at in (self._outbox.next_deadline(), receipts, self._conversations.next_deadline()):
+        for at in (self._outbox.next_deadline(), self._conversations.next_deadline(), *said):
             if at is not None and at < earliest:
                 earliest = at
         return earliest
@@ -373,6 +379,8 @@ class NodeMachine:
         if not self._links.clock_is_doubtful:  # with a doubtful clock nothing is signed
             for kind, sids in self._receipts.due(now):
                 yield from self._speaker.give_receipt(kind, sids, now)
+            for member, missing in self._gaps.due(now):
+                yield from self._speaker.ask_for(member, missing, now)
         if now.mono >= self._tick:
             self._tick = MonoMs(now.mono + TICK_MS)
             self._ticks += 1
@@ -384,6 +392,7 @@ class NodeMachine:
             yield from self._desk.time_passed(now)
             yield from self._outbox.expire(now)
         self._outbox.look_for_waiting(now)
+        yield from self._gaps.changes()
         if self._ticks % DOUBT_TICKS == 0 and doubtful:
             # Of a hub's clock its greetings alone tell, so one that was set right there would stay doubtful.
             for link in self._links:
@@ -394,6 +403,7 @@ class NodeMachine:
             yield from self._outbox.push(now, lane)
         if self._ticks % MINUTE_TICKS == 0 and not doubtful:
             yield Persist(DropExpired(Minutes(now.wall // MINUTE_MS)))
+            self._gaps.give_up(now)
             yield from self._listener.release_withheld(now)
 
     def _look_after(self, link: Link, now: Now) -> Iterator[Effect]:
@@ -425,6 +435,7 @@ class NodeMachine:
             members=len(trust.directory.members),
             waiting=self._outbox.waiting,
             open_conversations=len(self._conversations),
+            missing=self._gaps.numbers,
             counters=self.counters.snapshot(),
         )
 

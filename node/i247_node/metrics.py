@@ -33,6 +33,7 @@ def _lines(status: NodeStatus, counts: Counts) -> Iterator[str]:
         ("members", "Members in the directory.", status.members),
         ("waiting_messages", "Messages that no hub has taken custody of yet.", status.waiting),
         ("open_conversations", "Queries of this member that have not ended.", status.open_conversations),
+        ("missing_statements", "Numbers of other members that have not come.", status.missing),
     ):
         yield from _family(name, "gauge", meaning, [("", value)])
     rows = [(_label(kind=kind), total) for kind, total in asdict(counts).items()]

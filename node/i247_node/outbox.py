@@ -331,11 +331,14 @@ class Outbox:
                 continue
             if one.fate is Fate.HELD or (one.fate is Fate.PASSED and now.wall - one.at < RESEND_MS):
                 continue
-            self._counters.add("sent-again")
-            yield from self._move(delivery.n, member, DeliveryState.QUEUED, now)
-            yield from self._take_up(delivery.n, (member,), now)
+            yield from self._again(delivery.n, member, now)
         for lane in Lane:
             yield from self.push(now, lane)
+
+    def _again(self, n: int, member: MemberCode, now: Now) -> Iterator[Effect]:
+        self._counters.add("sent-again")
+        yield from self._move(n, member, DeliveryState.QUEUED, now)
+        yield from self._take_up(n, (member,), now)
 
     def card_came(self, member: MemberCode, now: Now) -> Iterator[Effect]:
         """Seal what waited for a member's keycard: it says anew which keys live, whatever a hub has said of them."""
@@ -370,6 +373,12 @@ class Outbox:
         self._inactive(Job(message, (by,)), (by,))
         if self._tries.pop(by, 0):
             self._patience.set(by, MonoMs(now.mono + PATIENCE_MS))
+
+    def send_again(self, n: int, member: MemberCode, now: Now) -> Iterator[Effect]:
+        """Put once more what a hub has custody of and its recipient misses."""
+        yield from self._again(n, member, now)
+        for lane in Lane:
+            yield from self.push(now, lane)
 
     @property
     def waiting(self) -> int:

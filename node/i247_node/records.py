@@ -48,7 +48,10 @@ class EntryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A statement of ours: `n` is this store's running number, `statement` and `signature` the exact bytes."""
+    """A statement of ours: `n` is this store's running number, `statement` and `signature` the exact bytes.
+
+    `seq` is its incarnation and number towards its one recipient at its priority, where it is counted.
+    """
 
     n: int
     id: MessageId
@@ -61,6 +64,7 @@ class Outgoing:
     to: tuple[MemberCode, ...]
     statement: bytes
     signature: bytes
+    seq: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,14 @@ class Delivery:
     at: WallMs
     reason: str | None
     receipt: EvidenceId | None
+
+
+class Gap(NamedTuple):
+    """Numbers from `first` to `last` that have not come; noticed at `since`."""
+
+    first: int
+    last: int
+    since: WallMs
 
 
 class Seen(NamedTuple):
@@ -252,12 +264,14 @@ class KeepKeyring:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepSequence:
-    """Save the last number used in statements to one member at one priority."""
+class KeepHeard:
+    """Save which numbers of `sender` at one priority have come: all up to `last`, but those in the gaps."""
 
-    to: MemberCode
+    sender: MemberCode
     prio: Priority
+    incarnation: int
     last: int
+    gaps: tuple[Gap, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +297,7 @@ Record = (
     | KeepTrust
     | KeepCard
     | KeepKeyring
-    | KeepSequence
+    | KeepHeard
     | DropExpired
 )
 
@@ -367,8 +381,16 @@ class NodeMemory(Protocol):
         """Return the version on the board, or None."""
         ...
 
-    def sequences(self) -> Sequence[KeepSequence]:
-        """Return all last numbers."""
+    def outgoing_by_number(self, to: MemberCode, prio: Priority, incarnation: int, number: int) -> int | None:
+        """Return the `n` of the message to `to` that was counted so."""
+        ...
+
+    def last_number(self, to: MemberCode, prio: Priority, incarnation: int) -> int:
+        """Return the last number used in messages to `to` at one priority, or 0."""
+        ...
+
+    def heard(self) -> Sequence[KeepHeard]:
+        """Return which numbers of each sender and priority have come."""
         ...
 
     def trust(self) -> bytes | None:

@@ -184,6 +184,7 @@ def show_status(status: NodeStatus, counts: Counts) -> StatusShown:
         members=status.members,
         waiting=status.waiting,
         open_conversations=status.open_conversations,
+        missing=status.missing,
         counts=CountsShown(**asdict(counts)),
         counters=status.counters,
     )

@@ -22,15 +22,16 @@ from i247_node.inbox import Inbox
 from i247_node.links import Links
 from i247_node.outbox import Outbox
 from i247_node.receipts import Kind
-from i247_node.records import ConversationState, KeepConversation, KeepSequence, NodeMemory, Outgoing
+from i247_node.records import ConversationState, KeepConversation, NodeMemory, Outgoing
 from i247_node.trail import Trail
-from i247_protocol.bodies import body_is_sound
+from i247_protocol.bodies import Body, body_is_sound
 from i247_protocol.correspondence import Correspondence
 from i247_protocol.counters import Counters
 from i247_protocol.errors import CallerFault
+from i247_protocol.gaps import Account, Missing
 from i247_protocol.handling import ROUTINE_HANDLING, Purpose
 from i247_protocol.limits import NOTICE_LIFETIME_MS, RECEIPT_LIFETIME_MS, RECIPIENTS_MAX, REPLY_TIME_MS_MAX
-from i247_protocol.machine import Effect, Persist, Tell
+from i247_protocol.machine import Effect, Tell
 from i247_protocol.names import SECRETARIAT, EvidenceId, MemberCode, MessageId, Now, WallMs
 from i247_protocol.priority import Priority
 from i247_protocol.queries import Query
@@ -70,7 +71,8 @@ class Speaker:
         self._trail = trail
         self._counters = counters
         self._last_outgoing, _, _ = memory.last_numbers()
-        self._sequences = {(kept.to, kept.prio): kept.last for kept in memory.sequences()}
+        self._memory = memory
+        self._last_numbers: dict[tuple[MemberCode, Priority], int] = {}
 
     def command(self, command: Saying, now: Now) -> Iterator[Effect]:
         """Carry out what the application asks, or decline it and change nothing."""
@@ -151,8 +153,6 @@ class Speaker:
         yield from self._send(self._signed(draft, now), token, now)
 
     def _send(self, message: Outgoing, token: int, now: Now) -> Iterator[Effect]:
-        for member in message.to if len(message.to) == 1 else ():
-            yield Persist(KeepSequence(member, message.prio, self._sequences[member, message.prio]))
         yield self._trail.of(
             "sent",
             message.to[0] if len(message.to) == 1 else "*",
@@ -170,11 +170,16 @@ class Speaker:
         if not body_is_sound(draft.body):
             raise CallerFault("sending a message", "shorten its texts; docs/protocol.md 11 has the limits")
         if len(draft.to) == 1:
-            key = (draft.to[0], draft.prio)
-            self._sequences[key] = self._sequences.get(key, 0) + 1
-            draft = replace(draft, seq=(self._incarnation, self._sequences[key]))
+            draft = replace(draft, seq=(self._incarnation, self._next_number(draft.to[0], draft.prio)))
         self._last_outgoing += 1
         return self._sign(draft, self._last_outgoing, now)
+
+    def _next_number(self, to: MemberCode, prio: Priority) -> int:
+        last = self._last_numbers.get((to, prio))
+        if last is None:
+            last = self._memory.last_number(to, prio, self._incarnation)
+        self._last_numbers[to, prio] = last + 1
+        return last + 1
 
     def _sign(self, draft: Draft, n: int, now: Now) -> Outgoing:
         directory = (self._desk.directory.version, self._desk.trust.pulse_hash)
@@ -205,18 +210,42 @@ class Speaker:
 
     def give_receipt(self, kind: Kind, sids: tuple[EvidenceId, ...], now: Now) -> Iterator[Effect]:
         """Acknowledge statements of one member; the receipt itself is not saved."""
+        yield from self._say_unsaved(
+            Act.RECEIPT, kind.member, Receipt(outcome=kind.outcome, reason=kind.reason), now, re=sids
+        )
+        self._counters.add("receipts.given", len(sids))
+
+    def ask_for(self, member: MemberCode, missing: Missing, now: Now) -> Iterator[Effect]:
+        """Ask a member for numbers of it that have not come."""
+        if self._may_talk_of_numbers_with(member, now):
+            yield from self._say_unsaved(Act.MISSING, member, missing, now)
+
+    def account_to(self, member: MemberCode, account: Account, now: Now) -> Iterator[Effect]:
+        """Tell a member what will not come of what it misses."""
+        if self._may_talk_of_numbers_with(member, now):
+            yield from self._say_unsaved(Act.ACCOUNT, member, account, now)
+
+    def _may_talk_of_numbers_with(self, member: MemberCode, now: Now) -> bool:
+        return (
+            not self._links.clock_is_doubtful
+            and self._desk.trust.health(now.wall) is not Health.HOLD
+            and self._desk.directory.state_of(member, now.wall) is State.ACTIVE
+        )
+
+    def _say_unsaved(
+        self, act: Act, member: MemberCode, body: Body, now: Now, *, re: tuple[EvidenceId, ...] = ()
+    ) -> Iterator[Effect]:
         draft = Draft(
-            act=Act.RECEIPT,
-            to=(kind.member,),
-            body=Receipt(outcome=kind.outcome, reason=kind.reason),
+            act=act,
+            to=(member,),
+            body=body,
             prio=Priority.CONTROL,
             lifetime_ms=RECEIPT_LIFETIME_MS,
             basis=Purpose.ADMINISTRATION,
             handling=ROUTINE_HANDLING,
-            re=sids,
+            re=re,
         )
         yield from self._outbox.accept_unsaved(self._sign(draft, 0, now), now)
-        self._counters.add("receipts.given", len(sids))
 
 
 SECOND: Final = 1_000

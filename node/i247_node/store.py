@@ -25,11 +25,11 @@ from i247_node.records import (
     KeepDelivery,
     KeepEntry,
     KeepEntryState,
+    KeepHeard,
     KeepKeyring,
     KeepNotice,
     KeepOutgoing,
     KeepSeen,
-    KeepSequence,
     KeepSigned,
     KeepTrust,
     Outgoing,
@@ -41,17 +41,19 @@ from i247_node.tables import (
     CONVERSATION_NUMBER,
     DELIVERY_NUMBER,
     ENTRY_NUMBER,
-    PRIORITIES,
+    HEARD,
     SIGNED,
     SIGNED_NUMBER,
     conversation_of,
     delivery_of,
     entry_of,
+    heard_of,
     outgoing_of,
     short,
     signed_of,
 )
 from i247_node.views import Views
+from i247_protocol import codec
 from i247_protocol.errors import CallerFault
 from i247_protocol.limits import EPOCH_KEEP_MS, PROOFS_KEPT_MS, QUARANTINE_PER_SENDER_MAX, SKEW_MS
 from i247_protocol.names import MINUTE_MS, EnvelopeId, EvidenceId, MemberCode, MessageId, Minutes
@@ -81,7 +83,7 @@ class NodeStore:
             KeepTrust: lambda record: self._db.write("INSERT OR REPLACE INTO trust VALUES (1, ?)", (record.data,)),
             KeepCard: self._keep_card,
             KeepKeyring: self._keep_keyring,
-            KeepSequence: self._keep_sequence,
+            KeepHeard: self._keep_heard,
             DropExpired: self._drop_expired,
         }
 
@@ -211,10 +213,18 @@ class NodeStore:
         version: int | None = self._one("SELECT version FROM notices WHERE publisher = ? AND number = ?", key)
         return version
 
-    def sequences(self) -> Sequence[KeepSequence]:
-        """Return all last numbers, by member and priority."""
-        rows = self._db.rows("SELECT recipient, prio, last FROM sequences ORDER BY recipient, prio")
-        return [KeepSequence(to, PRIORITIES[prio], last) for to, prio, last in rows]
+    def outgoing_by_number(self, to: MemberCode, prio: Priority, incarnation: int, number: int) -> int | None:
+        """Return the `n` of the message to `to` that was counted so."""
+        n: int | None = self._one(_OUTGOING_BY_NUMBER, (to, prio, incarnation, number))
+        return n
+
+    def last_number(self, to: MemberCode, prio: Priority, incarnation: int) -> int:
+        """Return the last number used in messages to `to` at one priority, or 0."""
+        return self._one(_LAST_NUMBER, (to, prio, incarnation)) or 0
+
+    def heard(self) -> Sequence[KeepHeard]:
+        """Return which numbers of each sender and priority have come."""
+        return [heard_of(row) for row in self._db.rows(HEARD)]
 
     def trust(self) -> bytes | None:
         """Return the directory as last saved, or None."""
@@ -240,9 +250,11 @@ class NodeStore:
         message = record.message
         n, sid, write = message.n, message.sid, self._db.write
         to = " ".join(message.to)
+        names = (n, short(sid), message.id, sid, message.act, message.conv)
+        counted = (None, None) if message.seq is None else message.seq
         write(
-            "INSERT INTO outgoing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (n, short(sid), message.id, sid, message.act, message.conv, message.prio, message.exp, message.created, to),
+            "INSERT INTO outgoing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*names, message.prio, message.exp, message.created, to, *counted),
         )
         write("INSERT INTO outgoing_statements VALUES (?, ?, ?)", (n, message.statement, message.signature))
         for delivery in record.deliveries:
@@ -338,8 +350,9 @@ class NodeStore:
         self._db.write("INSERT OR REPLACE INTO keyring VALUES (1, ?, ?, ?)", values)
         self._db.scrub_at_commit()
 
-    def _keep_sequence(self, record: KeepSequence) -> None:
-        self._db.write("INSERT OR REPLACE INTO sequences VALUES (?, ?, ?)", (record.to, record.prio, record.last))
+    def _keep_heard(self, one: KeepHeard) -> None:
+        values = (one.sender, one.prio, one.incarnation, one.last, codec.encode(one.gaps))
+        self._db.write("INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?)", values)
 
     def _drop_expired(self, record: DropExpired) -> None:
         # A clock may be behind by the skew, here or at the sender: until then a repeat could come through.
@@ -360,6 +373,9 @@ _LAST_NUMBERS: Final = """
 _OUTGOING: Final = tables.OUTGOING + "WHERE n = ?"
 _OUTGOING_BY_ID: Final = tables.OUTGOING + "WHERE id = ? ORDER BY n LIMIT 1"
 _OUTGOING_BY_SID: Final = tables.OUTGOING + "WHERE short = ? AND sid = ?"
+_NUMBERED: Final = "FROM outgoing WHERE recipients = ? AND prio = ? AND incarnation = ? AND number"
+_OUTGOING_BY_NUMBER: Final = f"SELECT n {_NUMBERED} = ?"
+_LAST_NUMBER: Final = f"SELECT max(number) {_NUMBERED} IS NOT NULL"
 _DELIVERY: Final = tables.DELIVERY + " WHERE n = ? AND recipient = ?"
 _DELIVERY_BY_ENVELOPE: Final = tables.DELIVERY + " WHERE short = ? AND recipient = ? AND envelope = ?"
 _DELIVERIES: Final = tables.DELIVERY + " WHERE state = ? AND prio = ? AND n > ? ORDER BY n, recipient LIMIT ?"

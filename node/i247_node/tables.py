@@ -16,12 +16,16 @@ from i247_node.records import (
     DeliveryState,
     Entry,
     EntryState,
+    Gap,
     KeepAudit,
     KeepConversation,
+    KeepHeard,
     KeepNotice,
     Outgoing,
     Signed,
 )
+from i247_protocol import codec
+from i247_protocol.limits import GAPS_MAX
 from i247_protocol.names import MemberCode
 from i247_protocol.priority import Priority
 from i247_protocol.statement import Act
@@ -36,8 +40,9 @@ def short(digest: bytes) -> int:
 
 def outgoing_of(row: Row) -> Outgoing:
     """Return the message in a row of `OUTGOING`."""
-    n, id_, sid, act, conv, prio, exp, created, to, statement, signature = row
-    return Outgoing(n, id_, sid, Act(act), conv, PRIORITIES[prio], exp, created, members_of(to), statement, signature)
+    n, id_, sid, act, conv, prio, exp, created, to, incarnation, number, statement, signature = row
+    prio, to, seq = PRIORITIES[prio], members_of(to), None if number is None else (incarnation, number)
+    return Outgoing(n, id_, sid, Act(act), conv, prio, exp, created, to, statement, signature, seq)
 
 
 def delivery_of(row: Row) -> Delivery:
@@ -74,6 +79,18 @@ def signed_of(rows: Iterable[Row]) -> list[tuple[Signed, bytes]]:
     return [(SIGNED_KINDS[kind], data) for kind, data in rows]
 
 
+def heard_of(row: Row) -> KeepHeard:
+    """Return what was heard, in a row of `HEARD`."""
+    sender, prio, incarnation, last, gaps = row
+    return KeepHeard(
+        sender,
+        PRIORITIES[prio],
+        incarnation,
+        last,
+        tuple(Gap(*gap) for gap in codec.decode(gaps, bytes_max=GAPS_BYTES_MAX)),
+    )
+
+
 def members_of(text: str) -> tuple[MemberCode, ...]:
     """Return the members that a column lists."""
     return tuple(map(MemberCode, text.split(" ")))
@@ -103,7 +120,7 @@ CONVERSATION_NUMBER: Final = {state: n for n, state in enumerate(CONVERSATION_ST
 PRIORITIES: Final = tuple(Priority)
 
 OUTGOING: Final = """
-    SELECT n, id, sid, act, conv, prio, exp, created, recipients, statement, signature
+    SELECT n, id, sid, act, conv, prio, exp, created, recipients, incarnation, number, statement, signature
     FROM outgoing CROSS JOIN outgoing_statements USING (n)
 """
 DELIVERY: Final = "SELECT n, recipient, state, envelope, hub, at, reason, receipt FROM deliveries"
@@ -114,6 +131,8 @@ ENTRY: Final = """
 CONVERSATION: Final = "SELECT conv, query, recipient, register, asked, reply_by, state, answer FROM conversations"
 NOTICE: Final = "SELECT publisher, number, version, entry, colour, event, title, valid_until FROM notices"
 SIGNED: Final = "SELECT kind, data FROM signed WHERE message = ? ORDER BY n"
+HEARD: Final = "SELECT sender, prio, incarnation, last, gaps FROM heard ORDER BY sender, prio"
+GAPS_BYTES_MAX: Final = 32 * GAPS_MAX
 AUDIT: Final = "SELECT n, at, sid, data FROM audit"
 
 OWNER: Final = 0x69324E01
@@ -129,11 +148,14 @@ STEPS: Final = (
         prio INTEGER NOT NULL,
         exp INTEGER NOT NULL,
         created INTEGER NOT NULL,
-        recipients TEXT NOT NULL
+        recipients TEXT NOT NULL,
+        incarnation INTEGER,             -- and number: what its one recipient counts it by
+        number INTEGER
     ) STRICT;
     CREATE INDEX outgoing_by_sid ON outgoing (short);
     CREATE INDEX outgoing_by_id ON outgoing (id);
     CREATE INDEX outgoing_by_conv ON outgoing (conv);
+    CREATE INDEX outgoing_by_number ON outgoing (recipients, prio, incarnation, number) WHERE number IS NOT NULL;
     CREATE TABLE outgoing_statements (
         n INTEGER PRIMARY KEY, statement BLOB NOT NULL, signature BLOB NOT NULL
     ) STRICT;
@@ -246,8 +268,13 @@ STEPS: Final = (
     ) STRICT;
     CREATE INDEX quarantine_by_hub ON quarantine (hub, n);
 
-    CREATE TABLE sequences (
-        recipient TEXT NOT NULL, prio INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (recipient, prio)
+    CREATE TABLE heard (
+        sender TEXT NOT NULL,
+        prio INTEGER NOT NULL,
+        incarnation INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        gaps BLOB NOT NULL,              -- [first, last, since] of each, encoded as messages are
+        PRIMARY KEY (sender, prio)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE cards (member TEXT PRIMARY KEY, card BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE trust (one INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;

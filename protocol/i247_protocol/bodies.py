@@ -7,6 +7,7 @@ from typing import Final
 from i247_protocol import codec
 from i247_protocol.correspondence import Correspondence, correspondence_is_sound
 from i247_protocol.errors import PeerFault
+from i247_protocol.gaps import Account, Missing, account_is_sound, missing_is_sound
 from i247_protocol.limits import STATEMENT_BYTES_MAX
 from i247_protocol.notices import Notice, notice_is_sound
 from i247_protocol.queries import Query, Reply, query_is_sound, reply_is_sound
@@ -14,7 +15,7 @@ from i247_protocol.reasons import Reason
 from i247_protocol.receipts import Receipt, receipt_is_sound
 from i247_protocol.statement import Act, Statement
 
-Body = Query | Reply | Notice | Correspondence | Receipt
+Body = Query | Reply | Notice | Correspondence | Receipt | Missing | Account
 
 
 def parse_body(statement: Statement) -> Body:
@@ -41,6 +42,10 @@ def body_is_sound(body: Body) -> bool:
             return correspondence_is_sound(body)
         case Receipt():
             return receipt_is_sound(body)
+        case Missing():
+            return missing_is_sound(body)
+        case Account():
+            return account_is_sound(body)
 
 
 TYPES: Final[dict[Act, type[Body]]] = {
@@ -50,4 +55,6 @@ TYPES: Final[dict[Act, type[Body]]] = {
     Act.DIFFUSION: Notice,
     Act.CORRESPONDENCE: Correspondence,
     Act.RECEIPT: Receipt,
+    Act.MISSING: Missing,
+    Act.ACCOUNT: Account,
 }

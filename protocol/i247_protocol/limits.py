@@ -47,6 +47,7 @@ EMERGENCY_PAUSE_MS: Final = 30 * 86_400_000
 # Message bodies.
 REFERENCES_MAX: Final = 32
 RECEIPT_IDS_MAX: Final = 32
+SPANS_MAX: Final = 16
 CANDIDATES_MAX: Final = 50
 FIELDS_MAX: Final = 40
 REASON_BYTES_MAX: Final = 64
@@ -126,4 +127,9 @@ REPLY_TIME_MS_MAX: Final = 24 * 3_600_000
 # A minute less, since expiry is rounded up to a whole one.
 NOTICE_LIFETIME_MS: Final = LIFETIME_MS_MAX - 60_000
 RECEIPT_LIFETIME_MS: Final = LIFETIME_MS_MAX - 60_000
+GAP_MS: Final = 60_000
+GAPS_MAX: Final = 32
+GAP_NUMBERS_MAX: Final = 256
+ACCOUNT_PAUSE_MS: Final = 30_000
+ACCOUNTED_NUMBERS_MAX: Final = 256
 WITHHELD_PAGE_ROWS: Final = 256

@@ -31,6 +31,8 @@ class Act(StrEnum):
     DIFFUSION = "diffusion"
     CORRESPONDENCE = "correspondence"
     RECEIPT = "receipt"
+    MISSING = "missing"
+    ACCOUNT = "account"
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
@@ -107,5 +109,7 @@ def parse_statement(data: bytes) -> Statement:
     return statement
 
 
+UNANSWERED: Final = frozenset({Act.RECEIPT, Act.MISSING, Act.ACCOUNT})
+"""Acts that nobody acknowledges: they travel with control, and whoever needs one again asks again."""
 ID_BYTES: Final = 16
 HASH_BYTES: Final = 32

@@ -26,11 +26,11 @@ from i247_node.records import (
     KeepDelivery,
     KeepEntry,
     KeepEntryState,
+    KeepHeard,
     KeepKeyring,
     KeepNotice,
     KeepOutgoing,
     KeepSeen,
-    KeepSequence,
     KeepSigned,
     KeepTrust,
     Outgoing,
@@ -73,7 +73,8 @@ class PlainNodeMemory:
         self._numbers: dict[bytes, int] = {}
         self._notices: dict[tuple[str, str], KeepNotice] = {}
         self._quarantine: dict[str, deque[Quarantine]] = {}
-        self._sequences: dict[tuple[MemberCode, Priority], KeepSequence] = {}
+        self._numbered: dict[tuple[MemberCode, Priority, int], dict[int, int]] = {}
+        self._heard: dict[tuple[MemberCode, Priority], KeepHeard] = {}
         self._cards: dict[str, bytes] = {}
         self._trust: dict[int, bytes] = {}
         self._keyring: dict[int, KeepKeyring] = {}
@@ -83,10 +84,7 @@ class PlainNodeMemory:
         put = self.undoing.put
         match record:
             case KeepOutgoing(message, deliveries):
-                put(self.messages, message.n, message)
-                put(self._by_sid, message.sid, message.n)
-                put(self._by_id, message.id, message.n)
-                put(self._last, "outgoing", max(self._last["outgoing"], message.n))
+                self._keep_message(message)
                 for delivery in deliveries:
                     self._deliver(delivery)
             case KeepDelivery(delivery):
@@ -122,8 +120,8 @@ class PlainNodeMemory:
                 put(self._cards, member, card)
             case KeepKeyring():
                 put(self._keyring, 1, record)
-            case KeepSequence():
-                put(self._sequences, (record.to, record.prio), record)
+            case KeepHeard():
+                put(self._heard, (record.sender, record.prio), record)
             case DropExpired(minute):
                 self._drop_expired(minute)
             case _:
@@ -230,9 +228,17 @@ class PlainNodeMemory:
         held = self._notices.get((publisher, number))
         return None if held is None else held.version
 
-    def sequences(self) -> Sequence[KeepSequence]:
-        """Return all last numbers, by member and priority."""
-        return [self._sequences[key] for key in sorted(self._sequences)]
+    def outgoing_by_number(self, to: MemberCode, prio: Priority, incarnation: int, number: int) -> int | None:
+        """Return the `n` of the message to `to` that was counted so."""
+        return self._numbered.get((to, prio, incarnation), {}).get(number)
+
+    def last_number(self, to: MemberCode, prio: Priority, incarnation: int) -> int:
+        """Return the last number used in messages to `to` at one priority, or 0."""
+        return max(self._numbered.get((to, prio, incarnation), ()), default=0)
+
+    def heard(self) -> Sequence[KeepHeard]:
+        """Return which numbers of each sender and priority have come."""
+        return [self._heard[key] for key in sorted(self._heard)]
 
     def trust(self) -> bytes | None:
         """Return the directory as last saved, or None."""
@@ -251,6 +257,16 @@ class PlainNodeMemory:
         return [self.delivered[place] for place in self._by_expiry]
 
     # --- parts ---
+
+    def _keep_message(self, message: Outgoing) -> None:
+        put = self.undoing.put
+        put(self.messages, message.n, message)
+        put(self._by_sid, message.sid, message.n)
+        put(self._by_id, message.id, message.n)
+        put(self._last, "outgoing", max(self._last["outgoing"], message.n))
+        if message.seq is not None:
+            incarnation, number = message.seq
+            put(self._numbered.setdefault((message.to[0], message.prio, incarnation), {}), number, message.n)
 
     def _deliver(self, delivery: Delivery) -> None:
         place = delivery.n, delivery.recipient

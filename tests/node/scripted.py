@@ -31,6 +31,7 @@ def status_of(token: int, **counters: int) -> NodeStatus:
         members=4,
         waiting=0,
         open_conversations=0,
+        missing=0,
         counters=counters,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.store_cases import AS, DE, EU, EXP, FR, XP, conversation, delivery, digest, entry, envelope, message
+from tests.store_cases import AS, DE, EU, EXP, FR, XP, conversation, delivery, digest, entry, envelope, heard, message
 
 from i247_edges.sqlite import Database
 from i247_node import store as statements
@@ -29,11 +29,11 @@ from i247_node.records import (
     KeepDelivery,
     KeepEntry,
     KeepEntryState,
+    KeepHeard,
     KeepKeyring,
     KeepNotice,
     KeepOutgoing,
     KeepSeen,
-    KeepSequence,
     OweAnswer,
     Quarantine,
     Seen,
@@ -59,14 +59,16 @@ class Model:
         self.entries: dict[int, KeepEntry] = {}
         self.conversations: dict[bytes, KeepConversation] = {}
         self.owed: frozenset[int] = frozenset()
-        self.sequences: dict[tuple[str, Priority], KeepSequence] = {}
+        self.counted: dict[tuple[MemberCode, Priority, int], dict[int, int]] = {}
+        self.heard: dict[tuple[str, Priority], KeepHeard] = {}
 
     def copy(self) -> Model:
         other = Model()
         other.exp, other.deliveries = dict(self.exp), dict(self.deliveries)
         other.changes = {n: list(changes) for n, changes in self.changes.items()}
         other.entries, other.conversations = dict(self.entries), dict(self.conversations)
-        other.owed, other.sequences = self.owed, dict(self.sequences)
+        other.owed, other.heard = self.owed, dict(self.heard)
+        other.counted = {key: dict(numbers) for key, numbers in self.counted.items()}
         return other
 
     def in_state(self, *states: DeliveryState) -> list[Delivery]:
@@ -87,10 +89,12 @@ class AgainstTheModel(RuleBasedStateMachine):
     @rule(to=st.lists(st.sampled_from(MEMBERS), min_size=1, unique=True).map(sorted).map(tuple))
     def send(self, to: tuple[MemberCode, ...]) -> None:
         n = max(self.model.exp, default=0) + 1
-        one = replace(message(n), to=to, exp=Minutes(EXP - n % 3))
+        one = replace(message(n, to), exp=Minutes(EXP - n % 3))
         rows = tuple(Delivery(n, member, DeliveryState.QUEUED, None, None, WallMs(n), None, None) for member in one.to)
         self.store.persist(KeepOutgoing(one, rows))
         self.model.exp[n] = (one.prio, one.exp)
+        if one.seq is not None:
+            self.model.counted.setdefault((to[0], one.prio, one.seq[0]), {})[one.seq[1]] = n
         self.model.deliveries |= {(n, row.recipient): row for row in rows}
 
     @precondition(lambda self: self.model.deliveries)
@@ -132,11 +136,11 @@ class AgainstTheModel(RuleBasedStateMachine):
         self.store.persist(record)
         self.model.conversations[record.conv] = record
 
-    @rule(to=st.sampled_from(MEMBERS), prio=st.sampled_from(Priority), last=st.integers(1, 9))
-    def count(self, to: str, prio: Priority, last: int) -> None:
-        record = KeepSequence(DE if to == "DE" else FR, prio, last)
+    @rule(n=st.integers(0, 9))
+    def hear(self, n: int) -> None:
+        record = heard(n)
         self.store.persist(record)
-        self.model.sequences[record.to, record.prio] = record
+        self.model.heard[record.sender, record.prio] = record
 
     @rule()
     def commit(self) -> None:
@@ -192,7 +196,13 @@ class AgainstTheModel(RuleBasedStateMachine):
         is_open = (ConversationState.OPEN, ConversationState.PENDING)
         talking = [one for one in model.conversations.values() if one.state in is_open]
         assert store.open_conversations() == sorted(talking, key=lambda one: one.reply_by)
-        assert store.sequences() == [one for _, one in sorted(model.sequences.items())]
+        assert store.heard() == [one for _, one in sorted(model.heard.items())]
+        for (to, prio, incarnation), numbers in model.counted.items():
+            assert store.last_number(to, prio, incarnation) == max(numbers)
+            for number, n in numbers.items():
+                assert store.outgoing_by_number(to, prio, incarnation, number) == n
+                assert store.outgoing_by_number(to, prio, incarnation + 7, number) is None
+        assert store.last_number(DE, Priority.BULK, 9) == 0
 
     @invariant()
     def people_see_it(self) -> None:

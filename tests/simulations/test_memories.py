@@ -20,6 +20,7 @@ from tests.store_cases import (
     digest,
     entry,
     envelope,
+    heard,
     message,
 )
 
@@ -103,8 +104,11 @@ def node_turns(luck: Random) -> Iterator[list[object]]:
                 case 0 | 1:
                     outgoing += 1
                     first = (delivery(outgoing, DE, states.QUEUED, outgoing), delivery(outgoing, FR, states.QUEUED))
-                    turn.append(node.KeepOutgoing(message(outgoing), first))
-                    turn.append(node.KeepSequence(DE, Priority(outgoing % 4), outgoing))
+                    if outgoing % 3:
+                        turn.append(node.KeepOutgoing(message(outgoing), first))
+                    else:
+                        turn.append(node.KeepOutgoing(message(outgoing, (DE,)), first[:1]))
+                    turn.append(heard(outgoing))
                     turn.append(conversation(outgoing, node.ConversationState.OPEN))
                 case 2 | 3 if outgoing:
                     again = luck.choice((None, n, 100 + n))
@@ -151,7 +155,9 @@ def node_answers(store: NodeStore | PlainNodeMemory) -> object:
         list(store.withheld(1, 5)),
         {one.conv: one for one in store.open_conversations()},
         [store.notice_version(XP, str(n)) for n in range(5)],
-        list(store.sequences()),
+        [store.outgoing_by_number(DE, Priority(n % 4), 1 + n % 2, n) for n in numbers],
+        [store.last_number(DE, prio, incarnation) for prio in Priority for incarnation in (1, 2, 3)],
+        list(store.heard()),
         (store.trust(), store.cards(), store.keyring()),
     )
 

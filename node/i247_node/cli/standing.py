@@ -42,6 +42,7 @@ def _show(found: StatusShown) -> None:
             "outbox": f"{counts.queued} wait for a hub, {counts.in_custody} wait for a receipt, {counts.sent} in all",
             "inbox": f"{counts.inbox_unconfirmed} not confirmed, {counts.withheld} withheld, {counts.received} in all",
             "our queries": f"{found.open_conversations} not answered yet",
+            "missing": f"{found.missing} numbers of other members have not come",
             "their queries": f"{counts.answers_owed} not answered yet",
         },
         as_json=False,

@@ -120,7 +120,10 @@ LIMITS: Final = {
     "Listener._parked": 2 * HOMES_MAX,
     "Listener._parked[]": PARKED_PER_LINK_MAX,
     "Timers._heap": 2 * 32 * MEMBERS_MAX + SLACK,
-    "Speaker._sequences": 4 * MEMBERS_MAX,
+    "Speaker._last_numbers": 4 * MEMBERS_MAX,
+    "Gaps._heard": 4 * MEMBERS_MAX,
+    "Gaps._tries": MEMBERS_MAX,
+    "Accounts._not_before": MEMBERS_MAX,
     "Counters._totals": 256,
     "Keyring._secrets": EPOCH_KEYS_MAX,
 }

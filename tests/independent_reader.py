@@ -536,7 +536,7 @@ STATEMENT: Final[dict[str, type | tuple[type, ...]]] = {
     "seq": (list, type(None)),
     "to": list,
 }
-ACTS: Final = ("query", "reply", "notice", "diffusion", "correspondence", "receipt")
+ACTS: Final = ("query", "reply", "notice", "diffusion", "correspondence", "receipt", "missing", "account")
 PURPOSES: Final = (
     *("wanted", "identification", "investigation", "alert", "missing", "bodies", "forensics"),
     *("security-check", "border-control", "threat-analysis", "administration"),

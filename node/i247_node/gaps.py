@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from i247_node.records import Gap, KeepHeard
 from i247_protocol.counters import Counters
@@ -21,13 +21,6 @@ from i247_protocol.machine import Effect, Persist
 from i247_protocol.names import MemberCode, MonoMs, Now, WallMs
 from i247_protocol.priority import Priority
 from i247_protocol.timers import Timers
-
-
-class Closed(NamedTuple):
-    """Numbers of one member that will not come, and why."""
-
-    span: Span
-    end: End
 
 
 @dataclass(slots=True)
@@ -79,8 +72,8 @@ class Gaps:
         else:
             self._fill(heard, n, n)
 
-    def accounted(self, sender: MemberCode, account: Account) -> Iterator[Closed]:
-        """Take a sender's word on what will not come; yield what was missing and is given up."""
+    def accounted(self, sender: MemberCode, account: Account) -> Iterator[End]:
+        """Take a sender's word on what will not come; yield why, for each run of numbers that was missing."""
         for span, end in ((one.span, one.end) for one in account.ended):
             heard = self._heard.get((sender, span.prio))
             if heard is None or heard.incarnation != span.incarnation:
@@ -88,7 +81,7 @@ class Gaps:
             for first, last in self._fill(heard, span.first, span.last):
                 if end is not End.ACKNOWLEDGED:
                     self._counters.add(f"missing.{end.value}", last - first + 1)
-                    yield Closed(Span(span.prio, span.incarnation, first, last), end)
+                    yield end
 
     def due(self, now: Now) -> Iterator[tuple[MemberCode, Missing]]:
         """Yield what to ask of whom; whoever is asked is asked again later, less and less often."""

@@ -219,9 +219,8 @@ class Listener:
                 yield from self._accounts.asked(entry.sender, body, now)
                 return
             case Account():
-                for span, end in self._gaps.accounted(entry.sender, body):
-                    lost = f"{end.value}: {span.prio.name.lower()} {span.first} to {span.last}"
-                    yield self._trail.of("missing", entry.sender, entry.sid, entry.conv, lost, now=now)
+                for end in self._gaps.accounted(entry.sender, body):  # the entry has the numbers, signed
+                    yield self._trail.of("missing", entry.sender, entry.sid, entry.conv, end.value, now=now)
                 return
             case Reply():
                 for sid in statement.answers:

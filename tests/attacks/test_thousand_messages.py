@@ -19,7 +19,7 @@ from i247_node.records import ConversationState, DeliveryState
 from i247_node.registers import MemoryRegister, Registers
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Priority
-from i247_protocol.statement import Act
+from i247_protocol.statement import UNANSWERED, Act
 
 MEMBERS = ("BR", "FR", "SG", "XP")
 HUBS = ("lyon", "singapore")
@@ -175,5 +175,5 @@ def once_each(world: World, reproduce: str) -> None:
                 assert exchange is not None, reproduce
                 assert exchange.query is not None, reproduce
                 assert exchange.query.state is ConversationState.ANSWERED, reproduce
-    receipts = sum(entry.act is Act.RECEIPT for code in MEMBERS for entry in world.entries(code))
+    receipts = sum(entry.act in UNANSWERED for code in MEMBERS for entry in world.entries(code))
     assert sum(arrived.values()) - receipts == expected, reproduce

@@ -1,5 +1,6 @@
 """Bodies by their acts: what is sound, what is unknown, and that nothing else can happen."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,12 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors.make_protocol import BODIES, good_statements
 
+from i247_keys.hpke import OVERHEAD_BYTES
+from i247_keys.padding import pad
 from i247_protocol import codec
 from i247_protocol.bodies import TYPES, Body, body_is_sound, parse_body
 from i247_protocol.correspondence import SUBJECT_MAX, Correspondence
 from i247_protocol.errors import PeerFault
-from i247_protocol.limits import CANDIDATES_MAX, FIELD_TEXT_BYTES_MAX, FIELDS_MAX, TEXT_BYTES_MAX
+from i247_protocol.gaps import Account, End, Ended, Missing, Span
+from i247_protocol.limits import (
+    CANDIDATES_MAX,
+    CONTROL_BODY_BYTES_MAX,
+    FIELD_TEXT_BYTES_MAX,
+    FIELDS_MAX,
+    SPANS_MAX,
+    TEXT_BYTES_MAX,
+)
 from i247_protocol.notices import NUMBER_MAX, TITLE_MAX, VERSION_MAX, Notice
+from i247_protocol.priority import Priority
 from i247_protocol.queries import REGISTER_NAME_MAX, SCORE_MAX, Candidate, Query, Reply
 from i247_protocol.reasons import Reason
 from i247_protocol.statement import Act, Statement
@@ -25,6 +37,8 @@ ACT_OF = {
     **{name: Act.RECEIPT for name in BODIES if name.startswith("receipt")},
     "notice": Act.NOTICE,
     "correspondence": Act.CORRESPONDENCE,
+    "missing": Act.MISSING,
+    "account": Act.ACCOUNT,
 }
 
 
@@ -154,3 +168,55 @@ def test_every_length_and_number_has_its_bound(body: Body, sound: bool) -> None:
 
 def test_a_candidate_says_what_it_is_about() -> None:
     assert set(Candidate.__struct_fields__) == {"action", "fields", "owner", "record", "score"}
+
+
+# --- spans ---
+
+
+def missing(*spans: Span) -> Missing:
+    return Missing(spans=spans)
+
+
+def account(*spans: Span) -> Account:
+    return Account(ended=tuple(Ended(span, End.EXPIRED) for span in spans))
+
+
+@pytest.mark.parametrize("body", [missing, account], ids=["missing", "account"])
+@pytest.mark.parametrize(
+    ("spans", "is_sound"),
+    [
+        ([(1, 1)], True),
+        ([(1, 2**53)], True),
+        ([(1, 1)] * SPANS_MAX, True),
+        ([(1, 1)] * (SPANS_MAX + 1), False),
+        ([], False),
+        ([(0, 1)], False),
+        ([(2, 1)], False),
+    ],
+)
+def test_spans(body: Callable[..., Body], spans: list[tuple[int, int]], is_sound: bool) -> None:
+    assert body_is_sound(body(*(Span(Priority.BULK, 0, first, last) for first, last in spans))) is is_sound
+
+
+@pytest.mark.parametrize("span", [[4, 0, 1, 1], [2, -1, 1, 1], [2, 0, 1, 2**53 + 1], [2, 0, 1], [2, 0, 1, 1, 1]])
+def test_what_is_no_span_is_unknown(span: list[int]) -> None:
+    assert is_unknown(Act.MISSING, codec.encode({"spans": [span]}))
+    assert is_unknown(Act.ACCOUNT, codec.encode({"ended": [[span, "expired"]]}))
+
+
+def test_an_end_is_one_of_the_words() -> None:
+    assert is_unknown(Act.ACCOUNT, codec.encode({"ended": [[[2, 0, 1, 1], "lost"]]}))
+
+
+@pytest.mark.parametrize("body", [missing, account], ids=["missing", "account"])
+def test_the_largest_fits_into_control(body: Callable[..., Body]) -> None:
+    """A hub takes no control with a larger body, whatever its numbers and its end."""
+    spans = [Span(Priority.ROUTINE, 2**53, 2**53 - 1, 2**53)] * SPANS_MAX
+    largest = body(*spans)
+    if isinstance(largest, Account):
+        largest = Account(ended=tuple(Ended(span, End.ACKNOWLEDGED) for span in spans))
+    statement = changed(
+        good_statements()["missing"], body=codec.encode(largest), dir=(2**53, bytes(32)), exp=2**32, iat=2**47
+    )
+    inner = codec.encode([codec.encode(statement), bytes(64)])
+    assert len(pad(inner)) + OVERHEAD_BYTES <= CONTROL_BODY_BYTES_MAX

@@ -62,6 +62,7 @@ from i247_protocol.frames import (
     Told,
     encode_frame,
 )
+from i247_protocol.gaps import Account, End, Ended, Missing, Span
 from i247_protocol.handling import Classification, Handling, Onward, Purpose
 from i247_protocol.names import MemberCode, WallMs
 from i247_protocol.notices import Colour, Event, Notice
@@ -198,6 +199,8 @@ def good_statements() -> dict[str, Statement]:
         "receipt, refused": _statement(
             Act.RECEIPT, BODIES["receipt, refused"], re=(asked,), prio=Priority.CONTROL, seq=None
         ),
+        "missing": _statement(Act.MISSING, BODIES["missing"], **CONTROL),
+        "account": _statement(Act.ACCOUNT, BODIES["account"], **CONTROL),
         "no pulse held": _statement(Act.QUERY, BODIES["query, person"], dir=(1, b"")),
     }
 
@@ -479,7 +482,12 @@ BODIES: Final[dict[str, Body]] = {
     "correspondence": Correspondence(subject="Exercise", text="Invented for an exercise."),
     "receipt": Receipt(outcome=Outcome.DELIVERED, reason=None),
     "receipt, refused": Receipt(outcome=Outcome.REFUSED, reason="unknown-body"),
+    "missing": Missing(spans=(Span(Priority.URGENT, 3, 1, 1), Span(Priority.ROUTINE, 3, 38, 40))),
+    "account": Account(
+        ended=tuple(Ended(Span(Priority.ROUTINE, 3, 10 * n, 10 * n + n), end) for n, end in enumerate(End, 1))
+    ),
 }
+CONTROL: Final[dict[str, Any]] = {"prio": Priority.CONTROL, "seq": None, "basis": Purpose.ADMINISTRATION}
 
 
 if __name__ == "__main__":

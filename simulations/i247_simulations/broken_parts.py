@@ -15,7 +15,8 @@ from i247_node.records import (
 from i247_protocol.bundle import Bundle
 from i247_protocol.errors import WorldFault
 from i247_protocol.machine import Claim, Effect, Forward, Persist, Tell
-from i247_protocol.names import Minutes
+from i247_protocol.names import MemberCode, Minutes
+from i247_protocol.priority import Priority
 from i247_protocol.pump import Pump
 from i247_simulations.hub_memory import PlainHubMemory
 from i247_simulations.node_memory import PlainNodeMemory
@@ -103,6 +104,14 @@ class ForgetfulOfSeen(PlainNodeMemory):
         """Forget, since this is asked at each start."""
         self._seen.clear()
         return super().last_numbers()
+
+
+class ForgetfulOfNumbers(PlainNodeMemory):
+    """Finds no message by the number that its recipient counts it by."""
+
+    def outgoing_by_number(self, to: MemberCode, prio: Priority, incarnation: int, number: int) -> int | None:
+        """Find nothing."""
+        return None
 
 
 class NeverExpiring(PlainHubMemory):

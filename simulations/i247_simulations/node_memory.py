@@ -7,7 +7,7 @@ steps, whatever is held; what is asked only at a start may cost as much as it sh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -251,6 +251,10 @@ class PlainNodeMemory:
     def keyring(self) -> KeepKeyring | None:
         """Return the epoch secrets as last saved, or None."""
         return self._keyring.get(1)
+
+    def numbers_of_others(self) -> Iterable[KeepHeard]:
+        """Return what was heard of each sender and priority, in no order; for observers."""
+        return self._heard.values()
 
     def unsettled(self) -> Sequence[Delivery]:
         """Return every delivery that has not ended; for observers."""

@@ -84,6 +84,7 @@ _ALL: Final = (
     Plant("audit-gap", "Some acts leave no trace.", ("TrailHolds",), bent=bending.drops_traces),
     Plant("audit-tells", "An audit record holds what was asked.", ("NothingLeaks",), bent=bending.writes_what_was_asked),
     Plant("silent-expiry", "A question without answer has no end.", ("EveryQuestionEnds",), bent=bending.never_ends, faults=plots.absence),
+    Plant("forgets-numbers", "A sender does not find what it has sent by its number.", ("NumbersEnd",), node_memory=broken_parts.ForgetfulOfNumbers, faults=plots.long_absence),
     Plant("hub-hoards", "A hub keeps what has expired.", ("Bounded",), hub_memory=broken_parts.NeverExpiring, faults=plots.leave),
     Plant("names-authors", "A hub tells the next one who gave it an envelope.", ("SenderUnknown",), bent=bending.names_authors),
     Plant("counts-by-content", "A hub's counters have names that come from frames.", ("TablesBounded",), bent=bending.counts_by_content),

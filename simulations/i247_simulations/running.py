@@ -187,6 +187,8 @@ SOMETIMES: Final = {
     "delivery.expired": "a message expired and its sender was told",
     "delivery.delivered": "a message was acknowledged",
     "delivery.refused": "a message was refused",
+    "missing.asked": "a missing number was asked for",
+    "missing.expired": "a missing number had expired",
     "sent-again": "a message was sent again",
     "asked": "a hub was asked after a message",
     "held-again": "a hub was given what it holds",

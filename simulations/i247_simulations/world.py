@@ -26,6 +26,7 @@ from i247_simulations.agenda import Agenda
 from i247_simulations.audience import Audience
 from i247_simulations.checkers.bounds import Bounded, ComesToRest, NoStorm, TrailHolds, UrgentFirst
 from i247_simulations.checkers.keeping import EveryQuestionEnds, NothingLost, OnlyOnce
+from i247_simulations.checkers.numbers import NumbersEnd, missing
 from i247_simulations.checkers.secrecy import SenderUnknown
 from i247_simulations.checkers.sizes import TablesBounded
 from i247_simulations.checkers.truth import GoodStanding, NothingLeaks, TrueWords, TrustGrows
@@ -190,7 +191,7 @@ class World:
                 return False
             if memory.open_conversations():
                 return False
-        return True
+        return not any(missing(self.sight))
 
     # What programs are given.
 
@@ -446,6 +447,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     TablesBounded,
     NoStorm,
     TrailHolds,
+    NumbersEnd,
     ComesToRest,
 )
 LOOK_US: Final = 1_000_000

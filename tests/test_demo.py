@@ -79,7 +79,14 @@ def test_it_stays_up_when_asked_and_a_program_can_talk_to_it(room: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_leaves_nothing_when_interrupted(room: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=within(room)) as demo:
+    with subprocess.Popen(
+        DEMO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=within(room),
+        preexec_fn=hear_interrupts,  # noqa: PLW1509  it runs one call, and no thread is here
+    ) as demo:
         assert demo.stdout is not None
         assert any("fills a register" in line for line in demo.stdout)  # so daemons have been started
         assert processes_in(room).keys() > {demo.pid}
@@ -120,6 +127,11 @@ def run_demo(room: Path, *words: str, before: Callable[[], object] | None = None
         preexec_fn=before,
         check=False,
     )
+
+
+def hear_interrupts() -> None:
+    """Let Ctrl-C do what it does at a terminal: a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def within(room: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import string
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,8 +38,21 @@ from measures import wait_until
 class World:
     """A founded network in a folder; nothing of it runs yet."""
 
-    def __init__(self, folder: Path, members: Sequence[str] = (), hubs: Sequence[str] = ()) -> None:
-        """Found it, with `MEMBERS` and `HUBS` unless others are named."""
+    def __init__(
+        self,
+        folder: Path,
+        members: Sequence[str] = (),
+        hubs: Sequence[str] = (),
+        *,
+        homes: Mapping[str, Sequence[str]] | None = None,
+        run: Sequence[str] = (),
+        answer: Sequence[str] = (),
+    ) -> None:
+        """Found it, with `MEMBERS` and `HUBS` unless others are named.
+
+        `homes` are those of each member, the first one of `home_of` unless given; `run` names the members that get all
+        that a daemon needs, `answer` those that also have a register; `RUNNING` and `ANSWERER` unless given.
+        """
         self.folder = folder
         self._hubs = hubs = hubs or HUBS
         members = members or MEMBERS
@@ -47,7 +60,8 @@ class World:
             endpoint = f"tcp://127.0.0.1:{_free_port()}"
             key_folder.make_hub_keys(folder / name, HubName(name), "Test", [endpoint], PASSPHRASE, LEAST)
         for code in members:
-            home = [HubName(home_of(code, hubs))]
+            at = [home_of(code, hubs)] if homes is None else homes[code]
+            home = [HubName(hub) for hub in at]
             key_folder.make_member_keys(folder / code, MemberCode(code), {"en": code}, home, PASSPHRASE, LEAST)
         authority = folder / "authority"
         files.new_ceremony(authority, 3, 2, [], LEAST)
@@ -64,9 +78,9 @@ class World:
                 pin=self.trust.pin.hex(),
             )
             self._lay(name, "hub.toml", text.replace("[quotas]\n", NO_QUOTAS))
-        for code in (code for code in RUNNING if code in members):
+        for code in (code for code in run or RUNNING if code in members):
             text = node_config.first_config(MemberCode(code), passphrase_file=WORDS_FILE, pin=self.trust.pin.hex())
-            self._lay(code, "node.toml", self._with_register(code, text) if code == ANSWERER else text)
+            self._lay(code, "node.toml", self._with_register(code, text) if code in (answer or (ANSWERER,)) else text)
 
     def hub(self, name: str) -> HubRow:
         """Return a hub's row in the roster."""
@@ -98,8 +112,7 @@ class World:
                 processes[name] = self._start(name)
             for name in names:
                 if name in self._hubs:
-                    others = sum(other in self._hubs for other in names) - 1
-                    wait_until(partial(self._is_up, name, others), f"hub {name}")
+                    self.wait_for_hub(name, sum(other in self._hubs for other in names) - 1)
             yield {name: process.pid for name, process in processes.items()}
         finally:
             for process in processes.values():
@@ -109,6 +122,10 @@ class World:
                     process.wait(10)
                 process.kill()
                 process.wait()
+
+    def wait_for_hub(self, name: str, others: int) -> None:
+        """Return when a hub is up and reaches so many others."""
+        wait_until(partial(self._is_up, name, others), f"hub {name}")
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         program = Path(sys.executable).with_name("i247-hub" if name in self._hubs else "i247-node")

@@ -430,7 +430,8 @@ class NodeMachine:
                 LinkStatus(link.hub, link.lane.value, link.is_open, self._links.clock_offset_ms(link))
                 for link in self._links
             ),
-            cards=len(self._desk.cards.versions()),
+            # Its own is held whether or not a hub has given it back.
+            cards=len({self.me, *(member for member, _ in self._desk.cards.versions())}),
             card_version=self._desk.card_version,
             members=len(trust.directory.members),
             waiting=self._outbox.waiting,

@@ -47,7 +47,7 @@ class InterfaceThread:
         self._engine = engine
         self._open_views = open_views
         self._over = over
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._begun = Event()
         self._thread = Thread(target=self._run, name="interface", daemon=True)
         self._thread.start()
@@ -56,7 +56,7 @@ class InterfaceThread:
     def stop(self) -> None:
         """End open requests, and take the socket away."""
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
         self._thread.join(STOP_S)
         with suppress(OSError):
             self._path.unlink()
@@ -80,10 +80,11 @@ class InterfaceThread:
         _follow_uvicorn()
         switchboard = Switchboard(self._engine)
         views = self._open_views()
-        self._server = server = uvicorn.Server(
+        self._server = server = _Server(
             uvicorn.Config(
                 application(switchboard, views),
                 access_log=False,
+                date_header=False,
                 http="h11",
                 lifespan="off",
                 limit_concurrency=CONNECTIONS_MAX,
@@ -98,11 +99,31 @@ class InterfaceThread:
         )
         self._begun.set()
         serving = asyncio.create_task(server.serve(sockets=[self._listener]))
-        while not serving.done() and not server.should_exit:
-            await asyncio.wait([serving], timeout=LOOK_S)
+        serving.add_done_callback(lambda _: server.over.set())  # also when it cannot begin
+        await server.over.wait()
         switchboard.close()  # otherwise whoever waits for an answer would hold up the end
         await serving
         views.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; it waits until it is told to end, where the original looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def end(self) -> None:
+        """Let it end; from any thread, at any time."""
+        self.should_exit = True
+        with suppress(RuntimeError):  # the loop is closed, so it has ended already
+            self._loop.call_soon_threadsafe(self.over.set)
+
+    async def main_loop(self) -> None:
+        """Serve until the end."""
+        await self.on_tick(0)
+        await self.over.wait()
 
 
 class _ToLog(logging.Handler):
@@ -156,7 +177,6 @@ PATH_BYTES_MAX: Final = 106
 BACKLOG: Final = 128
 CONNECTIONS_MAX: Final = 256
 KEEP_ALIVE_S: Final = 60
-LOOK_S: Final = 0.1
 STOP_S: Final = 5.0
 
 _log = structlog.get_logger()

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 LXMF := .venv-lxmf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage fuzz abuse demo chaos bench bench-peers bench-growth bench-backlog check format lock lock-peers clean
+.PHONY: help setup test coverage fuzz abuse demo chaos bench bench-peers bench-growth bench-backlog bench-fleet check format lock lock-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench-growth: setup $(PEERS)/.installed ## measure what grows with members, hubs
 
 bench-backlog: setup ## measure a hub that holds much for a member that is away (ARGS="--messages 1000000")
 	@$(BIN)/python benchmarks/backlog.py $(ARGS)
+
+bench-fleet: setup ## run 197 nodes and 8 hubs on this machine at the real network's rate (ARGS="--seconds 60")
+	@$(BIN)/python benchmarks/fleet.py $(ARGS)
 
 chaos: setup ## kill, starve and cut real processes, then see that nothing was lost (SECONDS=600 SEED=7)
 	@$(BIN)/python -m tests.chaos.main --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

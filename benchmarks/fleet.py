@@ -17,17 +17,20 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from backlog import Finding
-from i247_node.client import AsyncBureau, BureauError, Purpose, TravelDocument
+from i247_node import calls
+from i247_node.calls import BureauError, answer_of
+from i247_node.client import Purpose, TravelDocument
 from i247_node.forms import StatusShown
 from i247_simulations.scenario import Scenario
 from i247_simulations.scenarios import find_scenario, with_members
+from local_calls import LocalCalls
 from measures import cpu_s, median, percentile, resident_mib
 from network import REGISTER, World
 from probes import disk_times, told
@@ -97,8 +100,7 @@ def fleet(folder: Path, scenario: Scenario) -> Iterator[Fleet]:
 async def measured(ships: Fleet, scenario: Scenario, rate: float, seconds: int, seed: int) -> list[Finding]:
     """Ask for so long, and tell what came of it."""
     codes = scenario.members
-    async with AsyncExitStack() as stack:
-        bureaus = {code: await stack.enter_async_context(AsyncBureau.connect(ships.socket(code))) for code in codes}
+    with connected(ships, codes) as bureaus:
         say("waiting until everybody has everybody's keycard")
         await _until(bureaus, lambda one: one.cards >= len(codes), "all keycards", PATIENCE_S)
         idle = await _idle_us(ships)
@@ -123,7 +125,7 @@ async def measured(ships: Fleet, scenario: Scenario, rate: float, seconds: int, 
 class Questions:
     """Queries at random instants, from members by their share to any other."""
 
-    bureaus: Mapping[str, AsyncBureau]
+    bureaus: Mapping[str, LocalCalls]
     scenario: Scenario
     hit_rate: float
     seed: int
@@ -158,11 +160,17 @@ class Questions:
 
     async def _one(self, asker: str, answerer: str, hits: bool, due: float) -> None:  # noqa: FBT001  one of two documents
         document = TravelDocument(country="UTO", number=KNOWN if hits else UNKNOWN, type="P")
+        call = calls.ask(
+            document,
+            to=answerer,
+            register=REGISTER,
+            purpose=Purpose.BORDER_CONTROL,
+            within=f"{WITHIN_S}s",
+            is_awaited=True,
+        )
         try:
-            answer = await self.bureaus[asker].query(
-                document, to=answerer, register=REGISTER, purpose=Purpose.BORDER_CONTROL, within=f"{WITHIN_S}s"
-            )
-        except BureauError as error:
+            answer = answer_of(await self.bureaus[asker].make(call))
+        except (BureauError, EOFError, OSError) as error:
             self.ends[type(error).__name__] += 1
             return
         self.ends[answer.outcome.value] += 1
@@ -221,31 +229,37 @@ async def _idle_us(ships: Fleet) -> tuple[float, float]:
     return hubs / len(ships.hubs) / IDLE_S * 1e6, nodes / len(ships.nodes) / IDLE_S * 1e6
 
 
+@contextmanager
+def connected(ships: Fleet, codes: Sequence[str]) -> Iterator[dict[str, LocalCalls]]:
+    """Give a way to call each of these nodes."""
+    with ExitStack() as stack:
+        yield {code: stack.enter_context(closing(LocalCalls(ships.socket(code)))) for code in codes}
+
+
 async def _until_linked(ships: Fleet, codes: Sequence[str]) -> None:
-    async with AsyncExitStack() as stack:
-        bureaus = {code: await stack.enter_async_context(AsyncBureau.connect(ships.socket(code))) for code in codes}
+    with connected(ships, codes) as bureaus:
         await _until(bureaus, lambda one: all(link.open for link in one.links), "links", PATIENCE_S)
 
 
 async def _until(
-    bureaus: Mapping[str, AsyncBureau], is_so: Callable[[StatusShown], bool], what: str, seconds: float
+    bureaus: Mapping[str, LocalCalls], is_so: Callable[[StatusShown], bool], what: str, seconds: float
 ) -> None:
     """Return when it is so at all of them; raise TimeoutError when it does not come to that."""
     waiting, end = dict(bureaus), time.monotonic() + seconds
     while waiting:
         for code, bureau in list(waiting.items()):
             try:
-                if is_so(await bureau.status()):
+                if is_so(await bureau.make(calls.status())):
                     del waiting[code]
-            except BureauError:
+            except (BureauError, EOFError, OSError):
                 pass  # it has not begun to listen
         if time.monotonic() > end:
             raise TimeoutError(f"waited for {what} at {', '.join(waiting)}")
         await asyncio.sleep(LOOK_S)
 
 
-async def _statuses(bureaus: Mapping[str, AsyncBureau]) -> dict[str, StatusShown]:
-    return {code: await bureau.status() for code, bureau in bureaus.items()}
+async def _statuses(bureaus: Mapping[str, LocalCalls]) -> dict[str, StatusShown]:
+    return {code: await bureau.make(calls.status()) for code, bureau in bureaus.items()}
 
 
 def _is_at_rest(status: StatusShown) -> bool:

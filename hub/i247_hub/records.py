@@ -30,7 +30,7 @@ class Hop(NamedTuple):
 
 
 def hop_named(text: str) -> Hop:
-    """Return the place with a name: members are capital letters, hubs begin with a small one."""
+    """Return the place with a name: members have capital letters alone, hubs begin with a small one."""
     return Hop(MemberCode(text), None) if text.isupper() else Hop(None, HubName(text))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from i247_protocol.errors import PeerFault
-from i247_protocol.limits import EPOCH_KEEP_MS
+from i247_protocol.limits import EPOCH_KEEP_MS, MEMBERS_MAX
 from i247_protocol.names import DAY_MS
 from i247_protocol.reasons import Reason
 
@@ -56,8 +56,8 @@ LANGUAGES_MAX: Final = 8
 ENDPOINTS_MAX: Final = 8
 RETIRED_KEYS_MAX: Final = 32
 CHARTER_KEYS_MAX: Final = 64
-BALLOTS_MAX: Final = 400
-EVIDENCE_MAX: Final = 400  # decisions, and requests, that one roster carries out
+BALLOTS_MAX: Final = MEMBERS_MAX
+EVIDENCE_MAX: Final = MEMBERS_MAX  # decisions, and requests, that one roster carries out
 STEPS_MAX: Final = 100_000
 REQUEST_LIFETIME_MS: Final = 30 * DAY_MS
 DECISION_LIFETIME_MS: Final = 180 * DAY_MS

@@ -13,7 +13,7 @@ import msgspec
 from i247_keys.bounds import CHARTER_KEYS_MAX, require, require_bytes32, require_lifetime
 from i247_protocol import codec
 from i247_protocol.digests import key_id
-from i247_protocol.limits import CHARTER_LIFETIME_MS, DOCUMENT_BYTES_MAX, MEMBERS_MAX
+from i247_protocol.limits import CHARTER_LIFETIME_MS, DOCUMENT_BYTES_MAX, MEMBERS_MAX, SIGNATURES_MAX
 from i247_protocol.names import KeyId
 
 
@@ -87,7 +87,7 @@ def _check(charter: Charter) -> None:
     for rule in charter.rules.values():
         _check_fraction(rule.yes)
         _check_fraction(rule.quorum)
-    require(0 <= charter.witnesses <= MEMBERS_MAX and charter.suite_min >= 1)
+    require(0 <= charter.witnesses <= SIGNATURES_MAX and charter.suite_min >= 1)
     require_lifetime(charter.iat, charter.exp, CHARTER_LIFETIME_MS)
 
 

@@ -231,7 +231,7 @@ _A_DATE: Final = (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), Rule.NOT_A_DATE)
 PATTERNS: Final[Mapping[str, tuple[re.Pattern[str], Rule | None]]] = {
     "country": (re.compile(r"[A-Z]{1,3}"), Rule.NOT_A_COUNTRY),
     "nationality": (re.compile(r"[A-Z]{1,3}"), Rule.NOT_A_COUNTRY),
-    "owner": (re.compile(r"[A-Z]{2}"), Rule.NOT_A_MEMBER),
+    "owner": (re.compile(r"[A-Z][A-Z0-9]|[0-9][A-Z]"), Rule.NOT_A_MEMBER),
     "type": (re.compile(r"[A-Z]{1,2}"), Rule.NOT_A_TYPE),
     "born": (re.compile(r"[0-9]{4}(-[0-9]{2}-[0-9]{2})?"), Rule.NOT_A_DATE),
     "issued": _A_DATE,

@@ -56,7 +56,7 @@ DAY_MS: Final = 86_400_000
 
 
 def parse_member(text: str) -> MemberCode:
-    """Return `text` as a member code; raise PeerFault when it is not two capital letters."""
+    """Return `text` as a member code; raise PeerFault when it is not two capital letters, or one and a digit."""
     if _MEMBER.fullmatch(text) is None:
         raise PeerFault(Reason.MALFORMED)
     return MemberCode(text)
@@ -79,5 +79,5 @@ def expiry_wall(minutes: Minutes) -> WallMs:
     return WallMs(minutes * MINUTE_MS)
 
 
-_MEMBER: Final = re.compile(r"[A-Z]{2}")
+_MEMBER: Final = re.compile(r"[A-Z][A-Z0-9]|[0-9][A-Z]")  # a country's has letters alone; 1,196 in all
 _HUB: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import asin, degrees
-from string import ascii_uppercase
+from string import ascii_uppercase, digits
 from typing import Final
 
 from i247_protocol.names import SECRETARIAT
@@ -78,8 +78,9 @@ def on_globe(members: int, hubs: int, homes_each: int) -> Topology:
 
 
 def made_up(count: int) -> list[str]:
-    """Return so many codes, the Secretariat's first; two letters are enough for 676."""
-    codes = (one + other for one, other in product(ascii_uppercase, repeat=2))
+    """Return so many codes, the Secretariat's first: 676 of two letters, then 520 of a letter and a digit."""
+    pairs = ((ascii_uppercase, ascii_uppercase), (ascii_uppercase, digits), (digits, ascii_uppercase))
+    codes = (one + other for ones, others in pairs for one, other in product(ones, others))
     return [SECRETARIAT, *islice((code for code in codes if code != SECRETARIAT), count - 1)]
 
 

@@ -212,4 +212,4 @@ def lane(parcel_prio: Priority) -> Lane:
 COUNTER: Final = re.compile(r"[a-z]+([.-][a-z]+)*")
 DETAIL: Final = re.compile(r"[a-z]+(-[a-z]+)*(:[a-z]+(-[a-z]+)*)?|")
 WHAT: Final = re.compile(r"[a-z]+(-[a-z]+)*")
-PEER: Final = re.compile(r"[A-Z]{2}|\*|")
+PEER: Final = re.compile(r"[A-Z0-9]{2}|\*|")

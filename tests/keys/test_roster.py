@@ -1,5 +1,8 @@
 """Look up members and hubs, and refuse what no roster may say."""
 
+from hashlib import blake2b
+from string import ascii_uppercase as LETTERS  # noqa: N812
+from string import digits as DIGITS  # noqa: N812
 from typing import Any
 
 import msgspec
@@ -13,7 +16,7 @@ from i247_keys.pulse import log_root, parse_pulse
 from i247_keys.request import parse_hub_request, parse_request
 from i247_keys.roster import Directory, RetiredKey, State, encode_roster, parse_roster
 from i247_protocol.errors import PeerFault
-from i247_protocol.limits import EMERGENCY_MS, ROSTER_LIFETIME_MS
+from i247_protocol.limits import DOCUMENT_BYTES_MAX, EMERGENCY_MS, HOMES_MAX, MEMBERS_MAX, ROSTER_LIFETIME_MS
 from i247_protocol.names import HubName, MemberCode, WallMs
 from i247_protocol.reasons import Reason
 
@@ -83,11 +86,37 @@ def test_what_no_roster_may_say(changed: dict[str, Any]) -> None:
         encode_roster(msgspec.structs.replace(ROSTER, **changed))
 
 
+def crowd(members: int) -> tuple[Any, ...]:
+    """Return so many rows, each with the most homes and a long name."""
+    codes = sorted(f"{one}{other}" for one in LETTERS for other in LETTERS + DIGITS)[: members - 100]
+    codes += [f"{one}{other}" for one in DIGITS for other in LETTERS][: members - len(codes)]
+    homes = tuple(HubName(f"hub-{n}-of-a-long-name-indeed-{n:02}") for n in range(HOMES_MAX))
+    return tuple(
+        msgspec.structs.replace(
+            FIRST,
+            code=code,
+            names={"en": "x" * 100},
+            identity=blake2b(code.encode(), digest_size=32).digest(),
+            link=blake2b(code.encode(), digest_size=32, person=b"link").digest(),
+            homes=homes,
+        )
+        for code in sorted(codes)
+    )
+
+
+def test_a_roster_holds_a_thousand_members_and_stays_a_document() -> None:
+    data = encode_roster(msgspec.structs.replace(ROSTER, members=crowd(MEMBERS_MAX)))
+    assert len(data) < DOCUMENT_BYTES_MAX
+    assert len(parse_roster(data).members) == MEMBERS_MAX
+    with pytest.raises(PeerFault, match=Reason.MALFORMED):
+        encode_roster(msgspec.structs.replace(ROSTER, members=crowd(MEMBERS_MAX + 1)))
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"code": "A"},
-        {"code": "0A"},
+        {"code": "00"},
         {"names": {}},
         {"names": {"en": ""}},
         {"names": {"en": "line\nbreak"}},

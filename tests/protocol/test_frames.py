@@ -46,6 +46,7 @@ from i247_protocol.header import Envelope, Wrap
 from i247_protocol.limits import (
     BATCH_PARCELS_MAX,
     FRAME_BYTES_MAX,
+    MEMBERS_MAX,
     PAIRS_MAX,
     RECIPIENTS_MAX,
     ROOTS_MAX,
@@ -59,7 +60,7 @@ SESSION = b"session!"
 EVE = EnvelopeId(bytes(range(32)))
 
 sessions = st.binary(min_size=8, max_size=8)
-codes = st.from_regex(r"[A-Z]{2}", fullmatch=True)
+codes = st.from_regex(r"[A-Z][A-Z0-9]|[0-9][A-Z]", fullmatch=True)
 envelopes = st.binary(min_size=32, max_size=32)
 numbers = st.integers(0, WALL_MS_MAX)
 some_bytes = st.binary(max_size=40)
@@ -229,8 +230,8 @@ PARCEL = [0, b"header", b"body", []]
         (["returned", SESSION, [[EVE, "FR", "expired", 0, "lyon", b""]] * (PAIRS_MAX + 1)], False),
         (["card", SESSION, [b""] * 200], True),
         (["card", SESSION, [b""] * 201], False),
-        (["card-want", SESSION, [["FR", 1]] * 400], True),
-        (["card-want", SESSION, [["FR", 1]] * 401], False),
+        (["card-want", SESSION, [["FR", 1]] * MEMBERS_MAX], True),
+        (["card-want", SESSION, [["FR", 1]] * (MEMBERS_MAX + 1)], False),
         (["reset", SESSION[:7]], False),
         (["reset", SESSION + b"!"], False),
         (["reset", "session!"], False),

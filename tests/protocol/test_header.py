@@ -134,7 +134,7 @@ def test_the_parts_of_an_envelope_have_bounds(header: int, body: int, wraps: int
 # --- names, priorities, expiry ---
 
 
-@pytest.mark.parametrize("text", ["", "F", "fr", "FRA", "F1", "ÄÄ", "FR ", "FR\n"])
+@pytest.mark.parametrize("text", ["", "F", "fr", "FRA", "12", "f1", "F-", "ÄÄ", "FR ", "FR\n"])
 def test_what_is_no_member_code(text: str) -> None:
     with pytest.raises(PeerFault):
         parse_member(text)

@@ -19,7 +19,7 @@ from i247_protocol.statement import Act, Statement, parse_statement
 USUAL = good_statements()["query, person"]
 FIELDS = codec.decode(codec.encode(USUAL), bytes_max=4096)
 
-codes = st.from_regex(r"[A-Z]{2}", fullmatch=True)
+codes = st.from_regex(r"[A-Z][A-Z0-9]|[0-9][A-Z]", fullmatch=True)
 hashes = st.binary(min_size=32, max_size=32)
 ids = st.binary(min_size=16, max_size=16)
 numbers = st.integers(0, 2**53)

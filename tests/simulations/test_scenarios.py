@@ -220,7 +220,7 @@ BAD = [
     ('kind = "listed"', "", "topology.kind: missing", "extend"),
     ('kind = "listed"', 'kind = "ring"', "topology.homes: of no use with kind `ring`", "members"),
     ('kind = "listed"', 'kind = "listed"\nhubs = 9', "topology: choosing hubs", "wherever a member is"),
-    ('SG = ["lyon"]', "", "topology.homes: out of bounds", "2 to 400"),
+    ('SG = ["lyon"]', "", "topology.homes: out of bounds", "2 to 1024"),
     ('SG = ["lyon"]', 'SGP = ["lyon"]', "topology.homes.SGP: no code", "two capital letters"),
     ('SG = ["lyon"]', "SG = []", "topology.homes.SG: none", "1 to 8"),
     ('SG = ["lyon"]', 'SG = ["lyon", "lyon"]', "topology.homes.SG: none, too many, or one twice", "1 to 8"),

@@ -82,8 +82,9 @@ def require_whole(found: Topology, members: int, hubs: int) -> None:
 
 
 def test_made_up_codes_are_two_letters_each_once() -> None:
-    codes = made_up(676)
-    assert len(set(codes)) == 676
+    codes = made_up(MEMBERS_MAX)
+    assert len(set(codes)) == MEMBERS_MAX
+    assert all(code.isalpha() for code in codes[:676])
     assert codes[0] == SECRETARIAT
     assert all(parse_member(code) for code in codes)
 

@@ -212,9 +212,11 @@ def test_a_log_is_scaled_line_by_line(scale: float) -> None:
 
 
 def test_a_notice_to_more_than_one_message_may_name_becomes_several() -> None:
-    large = find_scenario("scale-400")
+    large = find_scenario("scale-1000")
     notice = Burst(9_000, Kind.NOTICE, 1, 0, "XP", (), None)
     found = [command for *_, command in said(silent(large, bursts=(notice,)), until_ms=60_000)]
     named = [code for command in found if isinstance(command, PublishNotice) for code in command.to or ()]
-    assert [len(command.to or ()) for command in found if isinstance(command, PublishNotice)] == [RECIPIENTS_MAX, 149]
+    assert [len(command.to or ()) for command in found if isinstance(command, PublishNotice)] == [
+        RECIPIENTS_MAX
+    ] * 3 + [249]
     assert {*named} == {*large.members} - {"XP"}

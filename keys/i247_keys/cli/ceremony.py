@@ -19,6 +19,7 @@ from i247_keys.documents import Verdict
 from i247_keys.key_folder import read_identity
 from i247_keys.keyfile import passphrase_from_file
 from i247_protocol.errors import CallerFault, PeerFault
+from i247_protocol.limits import SIGNATURES_MAX
 from i247_protocol.names import HubName, MemberCode
 from i247_protocol.reasons import Reason
 
@@ -80,7 +81,7 @@ def new(*, directory: Path, keys: int, threshold: int, holders: tuple[str, ...],
 )
 @click.option(
     "--witnesses",
-    type=click.IntRange(0, 400),
+    type=click.IntRange(0, SIGNATURES_MAX),
     default=0,
     show_default=True,
     help="How many members together may sign a pulse when the pulse key is lost; 0: none.",

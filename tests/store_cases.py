@@ -72,6 +72,10 @@ def bounce(n: int, to: MemberCode = DE) -> Bounce:
     return Bounce(envelope(n), to, "dead-key", 1_000 + n, "eu", digest("signature", n) * 2)
 
 
+def passed(n: int) -> hub.Passed:
+    return hub.Passed(envelope(n), DE, Minutes(EXP + DAY * (n % 2)))
+
+
 def hub_turns() -> tuple[tuple[object, ...], ...]:
     turns: list[tuple[object, ...]] = [(hub.KeepDirectory(b"first"), hub.KeepCard(DE, b"card 1"))]
     for n in range(5):
@@ -82,12 +86,12 @@ def hub_turns() -> tuple[tuple[object, ...], ...]:
         if n % 2:
             turns.append(
                 (
-                    hub.Forget(seq),
-                    hub.HandedOn(envelope(n), DE, "DE", WallMs(n), Minutes(EXP + DAY * (n % 3)), b"proof"),
+                    hub.Forget((seq,)),
+                    hub.HandedOn("DE", WallMs(n), b"vouched", (passed(n), passed(n + 1), passed(n + 2))),
                 )
             )
             ended = hub.Ended(envelope(n), XP, "expired", WallMs(n), EXP)
-            turns.append((hub.Forget(seq + 1), hub.Forget(seq + 2), hub.Owe("FR", bounce(n), EXP), ended))
+            turns.append((hub.Forget((seq + 1, seq + 2)), hub.Owe("FR", bounce(n), EXP), ended))
     turns.append((hub.Settle("FR", envelope(1), DE), hub.KeepCard(DE, b"card 2"), hub.KeepDirectory(b"second" * 2_000)))
     turns.append((hub.DropExpired(Minutes(EXP + DAY - 1)),))
     return tuple(turns)

@@ -6,6 +6,7 @@ its minute. docs/architecture.md 6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from i247_edges.sqlite import Bindings, Database, Row
@@ -32,6 +33,11 @@ class DayTables:
         """Add a row to the day in which it expires."""
         insert = self._inserts.get(expires // DAY_MINUTES) or self._open(expires // DAY_MINUTES)
         self._database.write(insert, bindings)
+
+    def add_many(self, expires: Minutes, bindings: Sequence[Bindings]) -> None:
+        """Add rows that all expire in the day of `expires`."""
+        insert = self._inserts.get(expires // DAY_MINUTES) or self._open(expires // DAY_MINUTES)
+        self._database.write_many(insert, bindings)
 
     def find(self, bindings: Bindings) -> Row | None:
         """Return the row that is found in the latest day."""

@@ -15,6 +15,9 @@ import zmq
 
 from i247_protocol.machine import FrameArrived
 
+TURN_BYTES_MAX = 128 * 1024
+"""Some 100 envelopes of 1 KiB, or custody for 2,500: a few tens of milliseconds of a machine's work at most."""
+
 Ready = Mapping[Any, int]
 """The sockets that have something to be read, after one wait."""
 
@@ -65,17 +68,17 @@ class Poller:
         self._bell.close()
 
 
-def drain(sources: Sequence[Source], messages_max: int) -> list[FrameArrived]:
-    """Take what has arrived, from each source its share, up to a bound on messages and about as many bytes.
+def drain(sources: Sequence[Source], messages_max: int, bytes_max: int = TURN_BYTES_MAX) -> list[FrameArrived]:
+    """Take what has arrived, from each source its share, up to a bound on messages and about so many bytes.
 
     A short turn lets the machine speak to the others soon; each source has at least one message in it.
     """
     frames: list[FrameArrived] = []
     taken = size = 0
     waiting = list(sources)
-    while waiting and taken < messages_max and size < TURN_BYTES_MAX:
+    while waiting and taken < messages_max and size < bytes_max:
         share = max(1, (messages_max - taken) // len(waiting))
-        share_bytes = (TURN_BYTES_MAX - size) // len(waiting)
+        share_bytes = (bytes_max - size) // len(waiting)
         for source in waiting.copy():
             enough = size + share_bytes
             try:
@@ -93,5 +96,3 @@ def drain(sources: Sequence[Source], messages_max: int) -> list[FrameArrived]:
 
 
 RINGS_READ_MAX = 4096
-TURN_BYTES_MAX = 128 * 1024
-"""Some 100 envelopes of 1 KiB, or custody for 2,500: a few tens of milliseconds of a machine's work at most."""

@@ -183,6 +183,20 @@ class Database(Reading):
         except apsw.Error as error:
             raise self._end("saving", error) from error
 
+    def write_many(self, sql: str, bindings: Sequence[Bindings]) -> None:
+        """Write once for each of `bindings` in the open turn."""
+        if not self._in_turn:
+            self._begin()
+        self.require_sound()
+        try:
+            self._connection.executemany(sql, bindings)
+        except apsw.Error as error:
+            raise self._end("saving", error) from error
+
+    def last_row(self) -> int:
+        """Return the integer key of the last row that was added."""
+        return self._connection.last_insert_rowid()
+
     def changed(self) -> int:
         """Return how many rows the last write changed."""
         return self._connection.changes()

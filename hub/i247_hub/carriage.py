@@ -17,13 +17,13 @@ from i247_hub.mailbox import LANES, Mailbox
 from i247_hub.neighbours import Neighbours
 from i247_hub.passing import Giver
 from i247_hub.quotas import Quotas, Shares
-from i247_hub.records import Ended, HandedOn, Held, Hop, HubMemory, Owe, Settle, size_of
+from i247_hub.records import Ended, HandedOn, Held, Hop, HubMemory, Owe, Passed, Settle, size_of
 from i247_hub.returns import Returns
 from i247_hub.routing import next_hop
 from i247_keys.custodian import Custodian
 from i247_keys.identity import Verify
 from i247_keys.returned import known_reason, verify_bounce
-from i247_keys.vouching import Proofs, encode_proof
+from i247_keys.vouching import encode_vouched, verify_custody
 from i247_protocol.bundle import batches
 from i247_protocol.counters import Counters
 from i247_protocol.errors import PeerFault
@@ -289,7 +289,7 @@ class Carriage:
         self._refuse(reason)
         for part, done in mailbox.settle(row.envelope, row.recipients):
             if done:
-                yield from self._holdings.forget(part, now)
+                yield from self._holdings.forget((part,), now)
             for member in part.recipients:
                 if reason is Reason.EXPIRED:
                     yield Persist(Ended(part.envelope, member, reason.value, now.wall, part.exp))
@@ -308,30 +308,36 @@ class Carriage:
         place = connection.caller.name
         mailbox = self._holdings.mailbox(_hop_to(connection.caller), connection.lane)
         try:
-            proofs = Proofs(custody, place, self._desk.directory, now.wall, self._verify)
+            verify_custody(custody, place, self._desk.directory, now.wall, self._verify)
         except PeerFault as fault:
             self._refuse(fault.reason)
             for taken in custody.taken:  # put again a little later: its key may be newer than the roster held here
                 mailbox.put_aside(EnvelopeId(taken.envelope), MonoMs(now.mono + BUSY_RETRY_MS))
             return
-        delivered = 0
+        passed: list[Passed] = []
+        over: list[Held] = []
+        freed = 0
         for taken in custody.taken:
             envelope = EnvelopeId(taken.envelope)
             if any(row.hops != taken.hops for row in mailbox.on_the_way(envelope)):
                 # Its proof would not stand behind this hub's in the chain.
                 self._refuse(Reason.MALFORMED)
                 continue
-            # Otherwise rows that a mailbox has let go.
-            settled = mailbox.settle(envelope, taken.recipients) or self._settle_let_go(place, envelope, taken)
+            settled = mailbox.settle(envelope, taken.recipients)
+            if not settled:  # rows that a mailbox has let go; what is over already must not be found once more
+                yield from self._holdings.forget(over[freed:], now)
+                freed = len(over)
+                settled = self._settle_let_go(place, envelope, taken)
             for row, done in settled:
-                for member in row.recipients:
-                    proof = encode_proof(proofs.of(envelope, member))
-                    yield Persist(HandedOn(envelope, member, place, now.wall, row.exp, proof))
+                passed += [Passed(envelope, member, row.exp) for member in row.recipients]
                 if done:
-                    yield from self._holdings.forget(row, now)
-                    self._counters.add("handed-on")
-                    delivered += row.prio is not Priority.CONTROL
-        self.shares.of(connection.caller).was_given(delivered)
+                    over.append(row)
+        yield from self._holdings.forget(over[freed:], now)
+        if passed:
+            yield Persist(HandedOn(place, now.wall, encode_vouched(custody), tuple(passed)))
+        if over:
+            self._counters.add("handed-on", len(over))
+        self.shares.of(connection.caller).was_given(sum(row.prio is not Priority.CONTROL for row in over))
         yield from self._deliver(mailbox, now)
 
     def noted(self, connection: Connection, noted: Noted) -> Iterator[Effect]:
@@ -372,7 +378,7 @@ class Carriage:
                         mailbox.drop(row)
                 for part, done in settled:
                     if done:
-                        yield from self._holdings.forget(part, now)
+                        yield from self._holdings.forget((part,), now)
                     for one in self._for_each(part, word, now):
                         yield from self._owe(part, one)
             if word.recipient != EVERYBODY:

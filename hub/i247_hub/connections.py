@@ -56,6 +56,11 @@ class Connections:
         """Return the connection on a link."""
         return self._by_link.get(link)
 
+    def lane_of(self, link: LinkId) -> Lane:
+        """Return the lane of a link; on one that has not greeted, nothing is urgent."""
+        found = self._by_link.get(link)
+        return Lane.BULK if found is None else found.lane
+
     def outward(self, place: str, lane: Lane) -> Connection | None:
         """Return the open connection by which `place` gets its envelopes on a lane."""
         link = self._outward.get((place, lane))

@@ -12,6 +12,8 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,7 @@ from i247_edges.process import (
     tell_systemd,
 )
 from i247_hub import metrics, status
+from i247_hub.arrivals import Arrivals
 from i247_hub.config import HubConfig
 from i247_hub.machine import HubMachine
 from i247_hub.preparation import believe, open_store, require_listed
@@ -37,7 +40,7 @@ from i247_keys.grounds import read_network_file
 from i247_keys.own_keys import Publics, unlock
 from i247_protocol.errors import WorldFault
 from i247_protocol.frames import Role
-from i247_protocol.limits import EVENTS_IN_TURN_MAX
+from i247_protocol.limits import HUB_TURN_MS
 from i247_protocol.machine import Admit, Dial, DirectoryGiven, FrameArrived, LinkLost, LinkUp
 from i247_protocol.names import MonoMs, Now
 from i247_protocol.priority import Lane
@@ -92,6 +95,7 @@ class Hub:
         self._publics = publics
         self._log = log
         self._pump = Pump[FrameArrived | LinkUp | LinkLost | DirectoryGiven](machine, store, sockets, self._tell)
+        self._arrivals = Arrivals(machine.connections.lane_of)
         self._trust = machine.trust
         self._file: tuple[int, ...] | None = None  # so that what changed during the start is read once more
         self._refused: dict[str, int] = {}
@@ -116,10 +120,10 @@ class Hub:
         self._look(read_clocks())
         tell_systemd("READY=1")
         while self._stop_signal is None:
-            events = self._sockets.poll(self._patience_ms(), EVENTS_IN_TURN_MAX)
+            news = self._read()
             now = read_clocks()
             given = self._given(now)
-            self._pump.turn([*events, *given], now)
+            self._pump.turn(chain(news, given, self._arrivals.take(partial(_has_passed, now.mono + HUB_TURN_MS))), now)
             if given or now.mono >= self._look_at:
                 self._look(now)
         self._pump.commit()
@@ -145,7 +149,20 @@ class Hub:
             case _:
                 self._note(Level.ERROR, "news that no edge takes", kind=type(news).__name__)
 
+    def _read(self) -> list[LinkUp | LinkLost]:
+        """Let what has arrived wait for its turn; return what became of links."""
+        arrivals = self._arrivals
+        news: list[LinkUp | LinkLost] = []
+        for event in self._sockets.poll(self._patience_ms(), arrivals.frames_free, arrivals.bytes_free):
+            if isinstance(event, FrameArrived):
+                arrivals.add(event)
+            else:
+                news.append(event)
+        return news
+
     def _patience_ms(self) -> int:
+        if self._arrivals:
+            return 0
         deadline = self._pump.next_deadline()
         until = self._look_at if deadline is None else min(deadline, self._look_at)
         return max(0, until - read_clocks().mono)
@@ -250,6 +267,10 @@ class Hub:
             express, bulk = (waiting.get((place, lane), (0, False)) for lane in (Lane.EXPRESS, Lane.BULK))
             size, percent = self._machine.shares.waiting_for(place)
             yield Mailbox(place, express[0], bulk[0], size, percent, express[1] or bulk[1])
+
+
+def _has_passed(mono: int) -> bool:
+    return read_clocks().mono >= mono
 
 
 def _windows(config: HubConfig, hub: Hub) -> Iterator[Window]:

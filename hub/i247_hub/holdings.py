@@ -125,7 +125,7 @@ class Holdings:
     ) -> Iterator[Effect]:
         """Put new rows, each for some of its recipients, in the place of a row that waits."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget(row, now)
+        yield from self.forget((row,), now)
         rows = []
         for hop, members in branches:
             wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
@@ -133,20 +133,24 @@ class Holdings:
             rows.append(row._replace(seq=self.next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size))
         yield from self.take(tuple(rows), None, touched, now)
 
-    def forget(self, row: Held, now: Now) -> Iterator[Effect]:
-        """Free a row that its mailbox has let go."""
-        self.room.freed(row.size)
-        self.shares.freed(row)
-        was_passing, ended = self._passing.over(row)
-        if not was_passing:
-            yield Persist(Forget(row.seq))
-        elif ended is not None:
-            self._owe(ended.rows, ended.giver, now)
+    def forget(self, rows: Iterable[Held], now: Now) -> Iterator[Effect]:
+        """Free rows that their mailboxes have let go."""
+        saved = []
+        for row in rows:
+            self.room.freed(row.size)
+            self.shares.freed(row)
+            was_passing, ended = self._passing.over(row)
+            if not was_passing:
+                saved.append(row.seq)
+            elif ended is not None:
+                self._owe(ended.rows, ended.giver, now)
+        if saved:
+            yield Persist(Forget(tuple(saved)))
 
     def expire(self, row: Held, now: Now) -> Iterator[Effect]:
         """Free a row wherever it waits; what bodies it shared took is counted anew."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget(row, now)
+        yield from self.forget((row,), now)
         self.room.used = self._memory.used_bytes() + self._passing.size
 
     def _touched(self, row: Held, touched: Touch) -> Touched:

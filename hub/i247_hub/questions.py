@@ -15,7 +15,7 @@ from typing import NamedTuple
 from i247_hub.connections import Connection, Connections
 from i247_hub.records import HubMemory
 from i247_hub.returns import Returns
-from i247_keys.vouching import parse_proof
+from i247_keys.vouching import proof_in
 from i247_protocol.frames import Ask, Bounce, Fate, Known, Pair, Proof, Role, Show, Shown, Told
 from i247_protocol.limits import QUESTIONS_MAX
 from i247_protocol.machine import Claim, Effect
@@ -80,7 +80,7 @@ class Questions:
         for envelope, member in _each(show.pairs):
             handed = self._memory.handed_on(envelope, member)
             if handed is not None:
-                proofs.append(parse_proof(handed.proof))
+                proofs.append(proof_in(handed.vouched, handed.hop, envelope, member))
                 onto = handed.hop if may_pass_on and handed.hop != member else ""
                 if onto and self._to_show.remember(envelope, member, connection.caller.name, onto):
                     onward.setdefault(onto, []).append(Pair(envelope, (member,)))

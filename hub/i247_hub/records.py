@@ -72,20 +72,29 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """Remove one held row; the body goes with the last row that needs it."""
+    """Remove held rows; a body goes with the last row that needs it."""
 
-    seq: int
+    seqs: tuple[int, ...]
 
 
-class HandedOn(msgspec.Struct, frozen=True):
-    """Remember, for 30 days beyond `exp`, that the next place took custody of an envelope, and its proof."""
+class Passed(NamedTuple):
+    """One envelope that has left for one recipient."""
 
     envelope: EnvelopeId
     recipient: MemberCode
+    exp: Minutes
+
+
+class HandedOn(msgspec.Struct, frozen=True):
+    """Remember, for 30 days beyond their `exp`, that the place `hop` took envelopes, and what it signed for them.
+
+    `vouched` is saved once for all of them: each one's proof follows from it when somebody asks.
+    """
+
     hop: str
     at: WallMs
-    exp: Minutes
-    proof: bytes
+    vouched: bytes
+    passed: tuple[Passed, ...]
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -131,6 +140,17 @@ class DropExpired(msgspec.Struct, frozen=True):
     """Remove owed words of return that expired at or before a minute, and what is remembered for 30 days more."""
 
     minute: Minutes
+
+
+class Handing(NamedTuple):
+    """Who took an envelope for a recipient, and what it signed for that and for others."""
+
+    envelope: EnvelopeId
+    recipient: MemberCode
+    hop: str
+    at: WallMs
+    exp: Minutes
+    vouched: bytes
 
 
 Record = Hold | Forget | HandedOn | Ended | Owe | Settle | KeepCard | KeepDirectory | DropExpired
@@ -179,7 +199,7 @@ class HubMemory(Protocol):
         """Return at most `limit` held rows that expired at or before a minute (bodies may be left empty)."""
         ...
 
-    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
+    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> Handing | None:
         """Return who took this envelope for this recipient, the newest, or None."""
         ...
 

@@ -20,7 +20,7 @@ from i247_edges.clock import read_clocks
 from i247_edges.dialler import Dialler
 from i247_edges.door import DOMAIN, Door
 from i247_edges.link import Context, Socket, link_key, send_at_once, set_link_options, skip_parts
-from i247_edges.poller import Poller, Ready, Source, drain
+from i247_edges.poller import TURN_BYTES_MAX, Poller, Ready, Source, drain
 from i247_hub.guests import WHY, Guests
 from i247_protocol.counters import Counters
 from i247_protocol.errors import WorldFault
@@ -77,12 +77,14 @@ class HubSockets:
             return self._dialler.transmit(link, data)
         return self._listener.send(link, data)
 
-    def poll(self, timeout_ms: int, frames_max: int) -> list[FrameArrived | LinkUp | LinkLost]:
+    def poll(
+        self, timeout_ms: int, frames_max: int, bytes_max: int = TURN_BYTES_MAX
+    ) -> list[FrameArrived | LinkUp | LinkLost]:
         """Wait until something arrives, `wake` is called or time is up; return what arrived, in order."""
         ready = self._poller.wait(self._dialler.patience_ms(timeout_ms))
         self._door.check()
         self._listener.guests.follow(read_clocks().mono)
-        frames = drain(self._sources(ready), frames_max)
+        frames = drain(self._sources(ready), frames_max, bytes_max)
         return [*frames, *self._dialler.attend(ready)]
 
     def wake(self) -> None:

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from i247_edges.day_tables import DayTables
-from i247_edges.sqlite import Layout, open_database
+from i247_edges.day_tables import DAY_MINUTES, DayTables
+from i247_edges.sqlite import Bindings, Layout, open_database
 from i247_hub import tables
 from i247_hub.records import (
     Backlog,
@@ -22,16 +22,18 @@ from i247_hub.records import (
     Forget,
     Given,
     HandedOn,
+    Handing,
     Held,
     Hold,
     Hop,
     KeepCard,
     KeepDirectory,
     Owe,
+    Passed,
     Settle,
     hop_named,
 )
-from i247_hub.tables import QUEUES, bare, members_of, packed, short, wraps_of
+from i247_hub.tables import QUEUES, bare, listed, members_of, packed, short, wraps_of
 from i247_protocol.errors import CallerFault
 from i247_protocol.frames import Bounce
 from i247_protocol.limits import PROOFS_KEPT_MS
@@ -45,7 +47,7 @@ class HubStore:
     def __init__(self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None) -> None:
         self._db = open_database(path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages)
         self._handed = DayTables(
-            self._db, "handed", create=tables.HANDED_CREATE, insert=tables.HANDED_INSERT, find=tables.HANDED_FIND
+            self._db, "passed", create=tables.PASSED_CREATE, insert=tables.PASSED_INSERT, find=tables.PASSED_FIND
         )
         self._ended = DayTables(
             self._db, "ended", create=tables.ENDED_CREATE, insert=tables.ENDED_INSERT, find=tables.ENDED_FIND
@@ -147,10 +149,10 @@ class HubStore:
         """Return at most `limit` held rows that expired at or before a minute; headers and bodies are left empty."""
         return [bare(row) for row in self._db.rows(tables.EXPIRED, (minute, limit))]
 
-    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
+    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> Handing | None:
         """Return who took this envelope for this recipient, the newest, or None."""
         row = self._handed.find((short(envelope), recipient, envelope))
-        return HandedOn(envelope, recipient, *row) if row else None
+        return Handing(envelope, recipient, *row) if row else None
 
     def ended(self, envelope: EnvelopeId, recipient: MemberCode) -> Ended | None:
         """Return why this envelope went no further for this recipient, the newest, or None."""
@@ -213,22 +215,34 @@ class HubStore:
             self._seq = max(self._seq, row.seq)
 
     def _forget(self, record: Forget) -> None:
-        gone = self._db.rows(tables.FORGET, (record.seq,))
-        if not gone:
-            return
-        shared, size, room, code, source = gone[0]
-        self._used -= room
-        self._given[source] -= size
-        self._given_anew[source] = None
-        if shared is not None and not self._db.rows(tables.SHARERS, (code, shared)):
-            self._db.write("DELETE FROM bodies WHERE n = ?", (shared,))
-            self._used -= size - room
+        bodies: dict[tuple[int, int], int] = {}
+        for shared, size, room, code, source in self._db.rows(tables.FORGET, (listed(record.seqs),)):
+            self._used -= room
+            self._given[source] -= size
+            self._given_anew[source] = None
+            if shared is not None:
+                bodies[code, shared] = size - room
+        for (code, shared), size in bodies.items():
+            if not self._db.rows(tables.SHARERS, (code, shared)):
+                self._db.write("DELETE FROM bodies WHERE n = ?", (shared,))
+                self._used -= size
 
     def _hand_on(self, record: HandedOn) -> None:
-        code, envelope = short(record.envelope), record.envelope
-        self._handed.add(
-            record.exp, (code, record.recipient, envelope, record.hop, record.at, record.exp, record.proof)
-        )
+        of_days: dict[int, list[Passed]] = {}
+        for one in record.passed:
+            of_days.setdefault(one.exp // DAY_MINUTES, []).append(one)
+        for passed in of_days.values():
+            self._hand_on_of_a_day(record, passed)
+
+    def _hand_on_of_a_day(self, record: HandedOn, passed: list[Passed]) -> None:
+        def row(one: Passed, vouched: bytes | None, first: int | None) -> Bindings:
+            return short(one.envelope), one.recipient, one.envelope, record.hop, record.at, one.exp, vouched, first
+
+        exp = passed[0].exp
+        self._handed.add(exp, row(passed[0], record.vouched, None))
+        if len(passed) > 1:
+            first = self._db.last_row()
+            self._handed.add_many(exp, [row(one, None, first) for one in passed[1:]])
 
     def _end(self, record: Ended) -> None:
         code, envelope = short(record.envelope), record.envelope

@@ -37,6 +37,11 @@ def members_of(text: str) -> tuple[MemberCode, ...]:
     return tuple(map(MemberCode, text.split(" ")))
 
 
+def listed(numbers: tuple[int, ...]) -> str:
+    """Return numbers as one value, which a statement takes apart."""
+    return f"[{','.join(map(str, numbers))}]"
+
+
 def packed(wraps: tuple[Wrap, ...]) -> bytes | None:
     """Return what the column of wraps holds."""
     return WRAPS_OUT(wraps) if wraps else None
@@ -102,7 +107,9 @@ STEPS: Final = (
 )
 
 HOLD: Final = "INSERT INTO held VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-FORGET: Final = "DELETE FROM held WHERE seq = ? RETURNING shared, size, room, short, source"
+FORGET: Final = """
+    DELETE FROM held WHERE seq IN (SELECT value FROM json_each(?)) RETURNING shared, size, room, short, source
+"""
 SHARERS: Final = "SELECT 1 FROM held WHERE short = ? AND shared = ? LIMIT 1"
 BACKLOG: Final = "SELECT queue, count(*), sum(size) FROM held GROUP BY queue ORDER BY queue"
 PAGE: Final = """
@@ -121,7 +128,7 @@ EXPIRED: Final = """
     FROM held CROSS JOIN places ON places.n = queue / 4
     WHERE exp <= ? ORDER BY exp LIMIT ?
 """
-HANDED_CREATE: Final = """
+PASSED_CREATE: Final = """
     CREATE TABLE {table} (
         n INTEGER PRIMARY KEY,
         short INTEGER NOT NULL,
@@ -130,13 +137,16 @@ HANDED_CREATE: Final = """
         hop TEXT NOT NULL,
         at INTEGER NOT NULL,
         exp INTEGER NOT NULL,
-        proof BLOB NOT NULL
+        vouched BLOB,                -- for all that were handed on by one frame: only in the first of its rows
+        first INTEGER                -- n of that row, in the others
     ) STRICT;
     CREATE INDEX {table}_by_envelope ON {table} (short)
 """
-HANDED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
-HANDED_FIND: Final = """
-    SELECT hop, at, exp, proof FROM {table} WHERE short = ? AND recipient = ? AND envelope = ? ORDER BY n DESC LIMIT 1
+PASSED_INSERT: Final = "INSERT INTO {table} VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
+PASSED_FIND: Final = """
+    SELECT one.hop, one.at, one.exp, coalesce(one.vouched, head.vouched)
+    FROM {table} AS one LEFT JOIN {table} AS head ON head.n = one.first
+    WHERE one.short = ? AND one.recipient = ? AND one.envelope = ? ORDER BY one.n DESC LIMIT 1
 """
 ENDED_CREATE: Final = """
     CREATE TABLE {table} (

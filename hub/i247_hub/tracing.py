@@ -72,7 +72,7 @@ def _range(digits: str) -> Range:
 def _steps(reading: Reading, within: Range) -> Iterator[Step]:
     for row in reading.rows(_HELD, within):
         yield from _held(row)
-    for envelope, recipient, hop, at, exp, proof in _of_days(reading, "handed", _HANDED, within):
+    for envelope, recipient, hop, at, exp, proof in _of_days(reading, "passed", _PASSED, within):
         yield Step(
             envelope.hex(), recipient, "handed-on", at, expiry_wall(Minutes(exp)), place=hop, has_proof=bool(proof)
         )
@@ -99,9 +99,10 @@ _HELD: Final = """
     SELECT envelope, recipients, name, queue, at, exp FROM held CROSS JOIN places ON places.n = queue / 4
     WHERE short BETWEEN ? AND ? AND envelope BETWEEN ? AND ?
 """
-_HANDED: Final = """
-    SELECT envelope, recipient, hop, at, exp, length(proof) FROM {table}
-    WHERE short BETWEEN ? AND ? AND envelope BETWEEN ? AND ?
+_PASSED: Final = """
+    SELECT one.envelope, one.recipient, one.hop, one.at, one.exp, length(coalesce(one.vouched, head.vouched))
+    FROM {table} AS one LEFT JOIN {table} AS head ON head.n = one.first
+    WHERE one.short BETWEEN ? AND ? AND one.envelope BETWEEN ? AND ?
 """
 _ENDED: Final = """
     SELECT envelope, recipient, reason, at, exp FROM {table}

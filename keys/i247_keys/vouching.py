@@ -9,6 +9,7 @@ whoever handed on. docs/protocol.md 9.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from i247_keys import contexts
 from i247_keys.identity import Identity, Verify, verify
@@ -32,6 +33,15 @@ def vouch(by: str, identity: Identity, at: WallMs, roots: Sequence[bytes]) -> Vo
     return Voucher(at, tuple(roots), identity.sign(contexts.CUSTODY, _payload(by, at, roots)))
 
 
+def verify_custody(custody: Custody, by: str, directory: Directory, wall: WallMs, verify: Verify = verify) -> Tree:
+    """Return the tree of what one frame says was taken; raise PeerFault unless `by` has signed for just this."""
+    tree = Tree(_leaves(custody.taken))
+    if tree.root not in custody.voucher.roots:
+        raise PeerFault(Reason.BAD_SIGNATURE)
+    _require_signed(by, custody.voucher, directory, wall, verify)
+    return tree
+
+
 class Proofs:
     """The proofs in one frame of custody, after its signature was checked."""
 
@@ -39,14 +49,10 @@ class Proofs:
 
     def __init__(self, custody: Custody, by: str, directory: Directory, wall: WallMs, verify: Verify = verify) -> None:
         """Check the frame; raise PeerFault unless `by` has signed for just this."""
-        leaves = _leaves(custody.taken)
-        self._tree = Tree(leaves)
-        if self._tree.root not in custody.voucher.roots:
-            raise PeerFault(Reason.BAD_SIGNATURE)
-        _require_signed(by, custody.voucher, directory, wall, verify)
+        self._tree = verify_custody(custody, by, directory, wall, verify)
         self._by = by
         self._voucher = custody.voucher
-        self._size = len(leaves)
+        self._size = sum(len(one.recipients) for one in custody.taken)
         places = ((one, member) for one in custody.taken for member in one.recipients)
         self._places = {(one.envelope, member): (at, one.hops) for at, (one, member) in enumerate(places)}
 
@@ -65,6 +71,32 @@ def verify_proof(proof: Proof, directory: Directory) -> None:
     if root_by(leaf, proof.leaf, proof.leaves, proof.path) not in proof.voucher.roots:
         raise PeerFault(Reason.BAD_SIGNATURE)
     _require_signed(proof.by, proof.voucher, directory, WallMs(proof.voucher.at), verify)
+
+
+class Vouched(NamedTuple):
+    """What one frame of custody says, as it is kept by who got it: the proof of each envelope in it follows."""
+
+    taken: tuple[Taken, ...]
+    voucher: Voucher
+
+
+def encode_vouched(custody: Custody) -> bytes:
+    """Return the bytes under which a frame of custody is kept."""
+    return codec.encode(Vouched(custody.taken, custody.voucher))
+
+
+def proof_in(vouched: bytes, by: str, envelope: bytes, recipient: str) -> Proof:
+    """Return the proof for one envelope and recipient that what `by` signed holds.
+
+    Raises KeyError when it does not name them, PeerFault when it is nothing that `encode_vouched` has made.
+    """
+    kept = codec.decode_as(Vouched, vouched, bytes_max=FRAME_BYTES_MAX)
+    leaves = _leaves(kept.taken)
+    places = [(one.envelope, member, one.hops) for one in kept.taken for member in one.recipients]
+    for index, (named, member, hops) in enumerate(places):
+        if (named, member) == (envelope, recipient):
+            return Proof(envelope, hops, recipient, by, index, len(leaves), Tree(leaves).path(index), kept.voucher)
+    raise KeyError(envelope)
 
 
 def encode_proof(proof: Proof) -> bytes:

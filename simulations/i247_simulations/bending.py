@@ -71,7 +71,7 @@ def forgets_when_put(program: Program, event: Any, now: Now, handle: Handle) -> 
             if isinstance(effect, Forward) and isinstance(effect.frame, Put):
                 for parcel in effect.frame.parcels:
                     for row in memory.held(envelope_id(parcel.header, parcel.body)):
-                        yield Persist(Forget(row.seq))
+                        yield Persist(Forget((row.seq,)))
 
 
 def hands_over(program: Program, event: Any, now: Now, handle: Handle) -> Iterator[Effect]:  # noqa: ANN401

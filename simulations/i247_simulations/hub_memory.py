@@ -18,6 +18,7 @@ from i247_hub.records import (
     Forget,
     Given,
     HandedOn,
+    Handing,
     Held,
     Hold,
     Hop,
@@ -56,7 +57,7 @@ class PlainHubMemory:
         self._by_envelope: dict[bytes, dict[int, Held]] = {}
         self._by_expiry: OrderedRows[tuple[int, int], Held] = OrderedRows()
         self._sharers: dict[int, int] = {}
-        self._handed: dict[int, dict[tuple[bytes, str], HandedOn]] = {}
+        self._handed: dict[int, dict[tuple[bytes, str], Handing]] = {}
         self._ended: dict[int, dict[tuple[bytes, str], Ended]] = {}
         self._owed: dict[str, OrderedRows[int, Bounce]] = {}
         self._words: dict[Word, _Owed] = {}
@@ -69,11 +70,14 @@ class PlainHubMemory:
         match record:
             case Hold():
                 self._hold(record)
-            case Forget(seq):
-                self._forget(seq)
-            case HandedOn():
-                day = self._handed.setdefault(record.exp // DAY_MINUTES, {})
-                self.undoing.put(day, (record.envelope, record.recipient), record)
+            case Forget(seqs):
+                for seq in seqs:
+                    self._forget(seq)
+            case HandedOn(hop, at, vouched, passed):
+                for envelope, recipient, exp in passed:
+                    day = self._handed.setdefault(exp // DAY_MINUTES, {})
+                    handing = Handing(envelope, recipient, hop, at, exp, vouched)
+                    self.undoing.put(day, (envelope, recipient), handing)
             case Ended():
                 ended = self._ended.setdefault(record.exp // DAY_MINUTES, {})
                 self.undoing.put(ended, (record.envelope, record.recipient), record)
@@ -136,7 +140,7 @@ class PlainHubMemory:
             found.append(_bare(row))
         return found
 
-    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> HandedOn | None:
+    def handed_on(self, envelope: EnvelopeId, recipient: MemberCode) -> Handing | None:
         """Return who took this envelope for this recipient, the newest, or None."""
         for day in sorted(self._handed, reverse=True):
             found = self._handed[day].get((envelope, recipient))

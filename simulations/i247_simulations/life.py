@@ -43,8 +43,10 @@ class Follower(Checker):
             case Hold(rows) if rows[0].envelope in self._envelopes:
                 for row in rows:
                     self._note(program, f"held for {' '.join(row.recipients)}, next place {row.hop.text}")
-            case HandedOn() if record.envelope in self._envelopes:
-                self._note(program, f"handed on to {record.hop} for {record.recipient}")
+            case HandedOn(hop, _, _, passed):
+                for one in passed:
+                    if one.envelope in self._envelopes:
+                        self._note(program, f"handed on to {hop} for {one.recipient}")
             case KeepEntry(entry) if entry.sid == self._sid:
                 self._note(program, f"taken by its recipient as entry {entry.n}, {entry.state.value}")
             case Quarantine() if record.envelope in self._envelopes:

@@ -16,12 +16,14 @@ from i247_hub.records import (
     Forget,
     Given,
     HandedOn,
+    Handing,
     Held,
     Hold,
     Hop,
     KeepCard,
     KeepDirectory,
     Owe,
+    Passed,
     Settle,
     size_of,
 )
@@ -55,7 +57,7 @@ class Model:
     def __init__(self) -> None:
         self.rows: dict[int, Held] = {}
         self.bodies: dict[int, int] = {}  # the first seq of the Hold, by seq
-        self.handed: list[HandedOn] = []
+        self.handed: list[Handing] = []
         self.owed: dict[tuple[str, bytes, str], tuple[Bounce, Minutes]] = {}
         self.last = 0
 
@@ -102,25 +104,27 @@ class AgainstTheModel(RuleBasedStateMachine):
     @precondition(lambda self: self.model.rows)
     @rule(data=st.data())
     def forget(self, data: st.DataObject) -> None:
-        seq = data.draw(st.sampled_from(sorted(self.model.rows)))
-        self.store.persist(Forget(seq))
-        del self.model.rows[seq]
+        seqs = data.draw(st.lists(st.sampled_from(sorted(self.model.rows)), min_size=1, unique=True))
+        self.store.persist(Forget(tuple(seqs)))
+        for seq in seqs:
+            del self.model.rows[seq]
 
     @rule(seq=st.integers(1_000_000, 1_000_009))
     def forget_what_is_not_there(self, seq: int) -> None:
-        self.store.persist(Forget(seq))
+        self.store.persist(Forget((seq,)))
 
     @rule(
-        envelope=st.sampled_from(ENVELOPES),
-        to=st.sampled_from(MEMBERS),
+        named=st.lists(st.tuples(st.sampled_from(ENVELOPES), st.sampled_from(MEMBERS)), min_size=1),
         hop=st.sampled_from(HOPS),
         at=st.integers(0, 2**42).map(WallMs),
     )
-    def hand_on(self, envelope: EnvelopeId, to: MemberCode, hop: Hop, at: WallMs) -> None:
+    def hand_on(self, named: list[tuple[EnvelopeId, MemberCode]], hop: Hop, at: WallMs) -> None:
         # One envelope has one expiry, as its header says so.
-        record = HandedOn(envelope, to, hop.text, at, Minutes(DAY * ENVELOPES.index(envelope)), hop.text.encode())
-        self.store.persist(record)
-        self.model.handed.append(record)
+        passed = [Passed(envelope, to, Minutes(DAY * (ENVELOPES.index(envelope) // 2))) for envelope, to in named]
+        vouched = f"{hop.text} at {at}".encode()
+        self.store.persist(HandedOn(hop.text, at, vouched, tuple(passed)))
+        for one in passed:
+            self.model.handed.append(Handing(one.envelope, one.recipient, hop.text, at, one.exp, vouched))
 
     @rule(
         to=st.sampled_from(["FR", "eu"]),
@@ -214,10 +218,10 @@ def test_a_body_is_stored_once_and_goes_with_its_last_row(tmp_path: Path) -> Non
     store.persist(Hold(rows, WallMs(1)))
     assert store.used_bytes() == 5_004 + 200 * len(HOPS)
     for row in rows[:-1]:
-        store.persist(Forget(row.seq))
+        store.persist(Forget((row.seq,)))
     assert store.page(rows[-1].hop, Priority.BULK, 0, 9) == [rows[-1]]
     assert store.used_bytes() == 5_204
-    store.persist(Forget(rows[-1].seq))
+    store.persist(Forget((rows[-1].seq,)))
     assert store.used_bytes() == 0
     store.close()
 
@@ -226,7 +230,7 @@ def test_the_highest_seq_is_remembered_when_its_row_is_gone(tmp_path: Path) -> N
     path = str(tmp_path / "hub.db")
     store = HubStore(path)
     store.persist(one(7))
-    store.persist(Forget(7))
+    store.persist(Forget((7,)))
     store.commit()
     store.close()
     store = HubStore(path)
@@ -251,7 +255,7 @@ def test_who_gave_an_envelope_is_not_found_in_the_files_afterwards(tmp_path: Pat
     row = held(1, HOPS[0], ENVELOPES[0], (MEMBERS[0],), Priority.ROUTINE, 100)
     store.persist(Hold((row._replace(source="source-of-it"),), WallMs(1)))
     store.commit()
-    store.persist(Forget(1))
+    store.persist(Forget((1,)))
     store.commit()
     store.close()
     assert b"source-of-it" not in path.read_bytes()

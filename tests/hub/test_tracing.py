@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from i247_edges.sqlite import open_database
-from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, Owe
+from i247_hub.records import Ended, Forget, HandedOn, Held, Hold, Hop, Owe, Passed
 from i247_hub.store import LAYOUT, HubStore
 from i247_hub.tracing import Step, trace
 from i247_protocol.errors import CallerFault
@@ -47,10 +47,10 @@ def test_its_life_is_told_as_it_goes(store: HubStore, tmp_path: Path) -> None:
         msgspec.structs.replace(held, recipient="SG", place="singapore"),
         msgspec.structs.replace(held, recipient="ZW", place="singapore"),
     ]
-    store.persist(Forget(1))
-    store.persist(HandedOn(OTHER, BR, "BR", WallMs(3_000), EXP, b"proof"))
-    store.persist(Forget(2))
-    store.persist(HandedOn(OTHER, SG, "singapore", WallMs(4_000), EXP, b"proof"))
+    store.persist(Forget((1,)))
+    store.persist(HandedOn("BR", WallMs(3_000), b"vouched", (Passed(OTHER, BR, EXP),)))
+    store.persist(Forget((2,)))
+    store.persist(HandedOn("singapore", WallMs(4_000), b"vouched", (Passed(OTHER, SG, EXP),)))
     store.persist(Ended(OTHER, ZW, "dead-key", WallMs(5_000), EXP))
     assert [step.what for step in trace(path, OTHER.hex())] == ["held"] * 3, "what is not committed has not happened"
     store.commit()

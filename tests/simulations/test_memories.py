@@ -63,10 +63,14 @@ def hub_turns(luck: Random) -> Iterator[list[object]]:
                         )
                     turn.append(hub.Hold(tuple(rows), WallMs(seq)))
                 case 3:
-                    turn.append(hub.Forget(luck.randint(1, seq + 1)))
+                    turn.append(hub.Forget((luck.randint(1, seq + 1),)))
                 case 4:
                     at = WallMs(luck.randrange(99))
-                    turn.append(hub.HandedOn(envelope(n), DE, "DE", at, exp, digest("proof", at)))
+                    passed = [
+                        hub.Passed(envelope(n), DE, exp),
+                        hub.Passed(envelope(n + 1), DE, Minutes(exp + n * DAY // 8)),
+                    ]
+                    turn.append(hub.HandedOn("DE", at, digest("vouched", at), tuple(passed[: 1 + n % 2])))
                     turn.append(hub.Ended(envelope(n + 1), XP, "expired", at, exp))
                 case 5:
                     turn.append(hub.Owe(luck.choice(("FR", "eu")), bounce(n), exp))

@@ -61,8 +61,8 @@ class SenderUnknown(Checker):
                     self._firsts.add((program.name, rows[0].envelope))
                 elif any(author in (row.source, row.hop.text) for row in rows):
                     self.broken(program.name, "a hub that is not the first writes down who wrote an envelope")
-            case HandedOn(envelope=envelope, hop=hop):
-                if hop == self._authors.get(envelope):
+            case HandedOn(hop, _, _, passed):
+                if any(hop == self._authors.get(one.envelope) for one in passed):
                     self.broken(program.name, "a hub remembers who wrote an envelope that it has handed on")
             case Owe(to, bounce):
                 is_first = (program.name, bounce.envelope) in self._firsts

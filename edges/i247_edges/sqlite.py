@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,11 @@ def open_database(
     secure_delete: Literal["on", "fast"] = "fast",
     checkpoint_pages: int | None = None,
     vfs: str | None = None,
+    aside: bool = False,
 ) -> Database:
     """Open the one writer of a database, creating it with mode 0600; `:memory:` is private to this object.
 
+    With `aside`, a thread of its own does most of each checkpoint, and commits wait for the rest of it alone.
     Raises CallerFault when another process has it, or when it is not what `layout` says; WorldFault when the
     disk fails.
     """
@@ -55,7 +58,10 @@ def open_database(
         _create(path)
         _write_log_anew(f"{path}-wal", vfs)
         connection = _connect(path, _WRITING, vfs)
-        return Database(connection, lock, pages).prepare(layout, cache_kib, secure_delete)
+        database = Database(connection, lock, pages).prepare(layout, cache_kib, secure_delete)
+        if aside:
+            database.checkpoint_by(Checkpointer(_connect(path, _WRITING, vfs), path))
+        return database
     except BaseException:  # whatever it is, also Ctrl-C: the lock must not outlive the attempt
         _abandon(connection)
         os.close(lock)
@@ -136,7 +142,7 @@ class Reading:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _end(self, doing: str, error: apsw.Error) -> WorldFault:
+    def _end(self, doing: str, error: apsw.Error | OSError) -> WorldFault:
         fault = _fault(doing, error)
         self._refusal = f"it failed before; {fault.hint}"
         return fault
@@ -152,6 +158,11 @@ class Database(Reading):
         self._wal_pages = 0
         self._in_turn = False
         self._must_scrub = False
+        self._aside: Checkpointer | None = None
+
+    def checkpoint_by(self, aside: Checkpointer) -> None:
+        """Leave most of each checkpoint to `aside`, which is closed with this."""
+        self._aside = aside
 
     def prepare(self, layout: Layout, cache_kib: int, secure_delete: Literal["on", "fast"]) -> Database:
         """Set how the database works, and bring it to the newest layout."""
@@ -215,9 +226,11 @@ class Database(Reading):
             self._in_turn = False
             if self._must_scrub:
                 self._scrub()
-            elif self._wal_pages >= self._checkpoint_pages:
+            elif self._wal_pages >= self._checkpoint_pages and (
+                self._aside is None or self._aside.has_left_little(self._wal_pages)
+            ):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise self._end("saving", error) from error
 
     @contextmanager
@@ -227,7 +240,12 @@ class Database(Reading):
 
     def close(self) -> None:
         """Let go of the file; what was not committed is gone."""
+        if self._aside is not None:
+            self._aside.finish()
         super().close()
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -257,10 +275,60 @@ class Database(Reading):
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    def _end(self, doing: str, error: apsw.Error) -> WorldFault:
+    def _end(self, doing: str, error: apsw.Error | OSError) -> WorldFault:
         # Otherwise closing would sync once more what has just failed, and might succeed for the wrong reason.
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return super()._end(doing, error)
+
+
+class Checkpointer:
+    """A second connection with a thread, which brings the log into the file while the writer goes on.
+
+    What is committed meanwhile is left for the writer, which alone can begin the log anew: little, since the pages that
+    were brought over are not written again. A failure is told to the writer when it asks next; what it committed in
+    between was synced in the log and is safe.
+    """
+
+    def __init__(self, connection: apsw.Connection, path: str) -> None:
+        connection.wal_autocheckpoint(0)
+        connection.pragma("user_version")  # a connection that has read nothing does not know that there is a log
+        self._connection = connection
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._worker = ThreadPoolExecutor(1, "checkpoint")
+        self._running: Future[int] | None = None
+        self._brought = self._passes = 0
+
+    def has_left_little(self, wal_pages: int) -> bool:
+        """Whether of a log of so many pages hardly any are to be brought over; otherwise more of it is, from now on."""
+        if self._running is not None:
+            if not self._running.done():
+                return False
+            self._brought = self._running.result()
+            self._running = None
+            self._passes += 1
+        if self._passes and (wal_pages - self._brought <= LEFT_PAGES_MAX or self._passes == PASSES_MAX):
+            self._passes = 0
+            return True
+        self._running = self._worker.submit(self._bring_over)
+        return False
+
+    def finish(self) -> None:
+        """Wait for what is under way, and let go of the database."""
+        self._worker.shutdown()
+        # The writer goes last, and decides by how it fared whether there is one more checkpoint.
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        _abandon(self._connection)
+
+    def close(self) -> None:
+        """Let go of the file, after the writer has: closing a file drops all locks that this process has on it."""
+        os.close(self._file)
+
+    def _bring_over(self) -> int:
+        """Return how many pages of the log are in the file now, and on the disk."""
+        _, brought = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # SQLite leaves this sync to whoever brings over the last page.
+        os.fsync(self._file)
+        return brought
 
 
 def _connect(path: str, flags: int, vfs: str | None) -> apsw.Connection:
@@ -384,7 +452,7 @@ def _abandon(connection: apsw.Connection | None) -> None:
             return
 
 
-def _fault(doing: str, error: apsw.Error) -> WorldFault:
+def _fault(doing: str, error: apsw.Error | OSError) -> WorldFault:
     hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), _UNEXPECTED)
     return WorldFault(doing, hint)
 
@@ -393,12 +461,15 @@ MEMORY: Final = ":memory:"
 BUSY_MS: Final = 5_000
 STATEMENTS_KEPT: Final = 256
 CHECKPOINT_PAGES: Final = 4_096
+LEFT_PAGES_MAX: Final = 256
+PASSES_MAX: Final = 4
 LOG_PIECE_BYTES: Final = 64 * 1024  # SQLite takes 128 KiB less one in one write
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 _WRITING: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 _CREATING: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_HINTS: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
+_HINTS: Final[tuple[tuple[type[apsw.Error | OSError], str], ...]] = (
+    (OSError, "the disk failed: see the kernel's log, then start again; all that was confirmed is safe"),
     (apsw.FullError, "the disk is full: make room, then start again; all that was confirmed is safe"),
     (apsw.IOError, "the disk failed: see the kernel's log, then start again; all that was confirmed is safe"),
     (apsw.CorruptError, "the file is damaged: keep a copy of it, and restore the newest backup"),

@@ -1,8 +1,8 @@
 """Queue what has arrived until its turn: small frames apart from large ones, express before bulk, link after link.
 
 A socket is read much faster than what it brings is done. Who has much to say or to sign for so waits behind itself
-alone: where small and large frames wait, turns with small ones and turns with one large frame alternate; links follow
-one another, a frame each; and express goes before bulk, but never for more than `SHARE` frames in a row while bulk
+alone: turns with small frames and turns with one large frame alternate where both come; links follow one another, a
+frame each; and express goes before bulk, but never for more than `SHARE` frames in a row while bulk
 waits. What finds no room stays with ZeroMQ, which knows no lanes. docs/protocol.md 9.5 and 11.
 """
 
@@ -56,16 +56,15 @@ class Arrivals:
 
     def take(self, is_enough: Callable[[], bool]) -> Iterator[FrameArrived]:
         """Yield frames in their order, until it is enough or others should have their turn; one at least, if any."""
-        lanes = self._large if self._were_small or not self._small.wait else self._small
-        if not lanes.wait:
-            lanes = self._small
+        after_small = self._were_small
+        lanes = self._large if self._large.wait and (after_small or not self._small.wait) else self._small
         self._were_small = lanes is self._small
         while lanes.wait:
             frame = lanes.next()
             self._frames -= 1
             self._bytes -= len(frame.data)
             yield frame
-            if is_enough() or (lanes is self._large and self._small.wait):
+            if is_enough() or (lanes is self._large and (after_small or self._small.wait)):
                 return
 
 

@@ -7,6 +7,7 @@ the two and the store, and says for each of them, exactly once, what became of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from i247_hub.admission import Caller
 from i247_hub.connections import Connection, Connections
@@ -32,6 +33,7 @@ from i247_protocol.header import parse_header
 from i247_protocol.limits import (
     BUSY_RETRY_MS,
     BUSY_RETRY_MS_MAX,
+    DELIVERED_AT_ONCE_MAX,
     EXPIRED_ROWS_IN_TURN_MAX,
     MAILBOX_PAGE_ROWS,
     PAIRS_MAX,
@@ -82,6 +84,8 @@ class Carriage:
         self._neighbours = neighbours
         self._verify = verify
         self._holdings = Holdings(connections, memory, custodian, store_bytes_max, quotas)
+        self._goes_on: dict[tuple[Hop, Lane], Mailbox] = {}  # where more could be put than one turn does
+        self._goes_on_at = MonoMs(0)
         self._around: Surroundings | None = None
         self._judged_from: dict[MemberCode, int] = {}  # rows after this `seq` were judged by the member's present card
 
@@ -173,13 +177,19 @@ class Carriage:
                 place, lane = mailbox.hop.text, mailbox.lane
                 yield place, lane, mailbox.rows, self._connections.outward(place, lane) is not None
 
-    def save_what_is_slow(self, now: Now) -> Iterator[Effect]:
-        """Save what its next place has not signed for in time."""
-        return self._holdings.save_what_is_slow(now)
+    def catch_up(self, now: Now) -> Iterator[Effect]:
+        """Save what its next place has not signed for in time, and put more where there was too much for one turn."""
+        yield from self._holdings.save_what_is_slow(now)
+        if self._goes_on and self._goes_on_at <= now.mono:
+            self._goes_on_at = MonoMs(now.mono + 1)
+            yield from self._deliver(self._goes_on.pop(next(iter(self._goes_on))), now)
 
     def next_deadline(self) -> MonoMs | None:
-        """Return when something has to be saved."""
-        return self._holdings.next_deadline()
+        """Return when something has to be saved or put."""
+        slow = self._holdings.next_deadline()
+        if not self._goes_on:
+            return slow
+        return self._goes_on_at if slow is None else min(slow, self._goes_on_at)
 
     # What other places say.
 
@@ -246,10 +256,12 @@ class Carriage:
         connection = self._connections.outward(mailbox.hop.text, mailbox.lane)
         if connection is None or not connection.caller.in_good_standing or mailbox.paused_until:
             return
+        looked_at = 0
         while True:
             parcels: list[Parcel] = []
             passed_over = 0
-            for row in mailbox.take(connection.session):
+            for row in islice(mailbox.take(connection.session), DELIVERED_AT_ONCE_MAX - looked_at):
+                looked_at += 1
                 until = self.shares.full_until(row.recipients, row.prio, now.mono)
                 if until is not None:
                     yield from self._holdings.save(row.envelope, now)
@@ -264,6 +276,10 @@ class Carriage:
                     yield from self._give_up(mailbox, row, reason, now)
             for batch in batches(parcels):
                 yield Forward(connection.link, Put(connection.session.id, batch))
+            if looked_at == DELIVERED_AT_ONCE_MAX:  # others have their turn before the rest
+                self._goes_on[mailbox.hop, mailbox.lane] = mailbox
+                self._goes_on_at = MonoMs(now.mono + 1)
+                return
             wanted = mailbox.wanted_page()
             mailbox.is_cut_short = wanted is not None and passed_over >= MAILBOX_PAGE_ROWS // 2
             if wanted is None or mailbox.is_cut_short:

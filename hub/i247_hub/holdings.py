@@ -103,8 +103,8 @@ class Holdings:
         """Save what is left of an envelope, if it is passing."""
         passage = self._passing.take_out(envelope)
         if passage is not None:
-            yield Persist(Hold(tuple(passage.left), passage.began))
-            self._owe(passage.rows, passage.giver, now)
+            yield Persist(Hold(tuple(passage.left), passage.began.wall))
+            self._owe(passage.rows, passage.giver, now, since=passage.began.mono)
 
     def save_mailbox(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
         """Save what is passing to one place, so that the store has all that waits for it."""
@@ -143,7 +143,7 @@ class Holdings:
             if not was_passing:
                 saved.append(row.seq)
             elif ended is not None:
-                self._owe(ended.rows, ended.giver, now)
+                self._owe(ended.rows, ended.giver, now, since=ended.began.mono)
         if saved:
             yield Persist(Forget(tuple(saved)))
 
@@ -161,10 +161,11 @@ class Holdings:
             one = touched[place] = Touched(self.mailbox(hop, lane), connected)
         return one
 
-    def _owe(self, rows: Sequence[Held], giver: Giver | None, now: Now) -> None:
+    def _owe(self, rows: Sequence[Held], giver: Giver | None, now: Now, *, since: MonoMs | None = None) -> None:
         """Owe custody for rows to the session that gave them, if there still is one."""
         connection = None if giver is None else self._connections.on(giver.link)
         if giver is None or connection is None or connection.session.id != giver.session:
             return
         members = rows[0].recipients if len(rows) == 1 else tuple(member for row in rows for member in row.recipients)
-        self._custodian.took(giver.link, giver.session, (Taken(rows[0].envelope, giver.hops, members),), now)
+        taken = (Taken(rows[0].envelope, giver.hops, members),)
+        self._custodian.took(giver.link, giver.session, taken, now, since=since)

@@ -320,7 +320,7 @@ class HubMachine:
         return Claim(connection.link, Reset(connection.session.id))
 
     def _time_passed(self, now: Now) -> Iterator[Effect]:
-        yield from self._carriage.save_what_is_slow(now)
+        yield from self._carriage.catch_up(now)
         if now.mono >= self._tick:
             yield from self._each_second(now)
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from i247_hub.records import Held, Hop
 from i247_protocol.limits import PASSING_BYTES_MAX, PASSING_ENVELOPES_MAX, PASSING_MS
 from i247_protocol.machine import LinkId
-from i247_protocol.names import EnvelopeId, MonoMs, Now, WallMs
+from i247_protocol.names import EnvelopeId, MonoMs, Now
 from i247_protocol.priority import Lane, lane_of
 
 
@@ -38,8 +38,12 @@ class Passage:
     """Bytes for which its rows count."""
     left: list[Held]
     """The rows that no next place has signed for yet."""
-    began: WallMs
-    due: MonoMs
+    began: Now
+
+    @property
+    def due(self) -> MonoMs:
+        """When it has taken too long."""
+        return MonoMs(self.began.mono + PASSING_MS)
 
 
 class Passing:
@@ -56,8 +60,7 @@ class Passing:
         size = sum(row.size for row in rows)
         if len(self._passages) >= PASSING_ENVELOPES_MAX or self.size + size > PASSING_BYTES_MAX:
             return False
-        due = MonoMs(now.mono + PASSING_MS)
-        self._passages[rows[0].envelope] = Passage(giver, rows, size, list(rows), now.wall, due)
+        self._passages[rows[0].envelope] = Passage(giver, rows, size, list(rows), now)
         self._rows_at.update(map(_place, rows))
         self.size += size
         return True

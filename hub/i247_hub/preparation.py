@@ -45,7 +45,7 @@ def open_store(config: HubConfig) -> HubStore:
         config.state.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise WorldFault(doing, f"{error.strerror}: check `state` in {config.path}") from None
-    return HubStore(str(config.store))
+    return HubStore(str(config.store), aside=True)
 
 
 def believe(config: HubConfig, store: HubStore, wall: WallMs) -> Trust:

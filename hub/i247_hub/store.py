@@ -44,8 +44,13 @@ from i247_protocol.priority import Priority
 class HubStore:
     """A hub's journal and memory in the file `path`; with `:memory:`, in this object."""
 
-    def __init__(self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None) -> None:
-        self._db = open_database(path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages)
+    def __init__(
+        self, path: str, *, vfs: str | None = None, checkpoint_pages: int | None = None, aside: bool = False
+    ) -> None:
+        """Open it; with `aside`, a thread of its own brings the log into the file, and commits do not wait for it."""
+        self._db = open_database(
+            path, LAYOUT, cache_kib=CACHE_KIB, vfs=vfs, checkpoint_pages=checkpoint_pages, aside=aside
+        )
         self._handed = DayTables(
             self._db, "passed", create=tables.PASSED_CREATE, insert=tables.PASSED_INSERT, find=tables.PASSED_FIND
         )

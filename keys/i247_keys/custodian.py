@@ -28,10 +28,15 @@ class Custodian:
         self._due = MonoMs(0)
         self._taken: dict[tuple[LinkId, bytes], list[Taken]] = {}
 
-    def took(self, link: LinkId, session: bytes, taken: Iterable[Taken], now: Now) -> None:
-        """Note for what this turn owes custody, in one session; what it saves is committed before that leaves."""
-        if not self._taken:
-            self._due = MonoMs(now.mono + self._within_ms)
+    def took(
+        self, link: LinkId, session: bytes, taken: Iterable[Taken], now: Now, *, since: MonoMs | None = None
+    ) -> None:
+        """Note for what this turn owes custody, in one session; what it saves is committed before that leaves.
+
+        Whoever has waited for it `since` then need not wait as long once more.
+        """
+        due = MonoMs((now.mono if since is None else since) + self._within_ms)
+        self._due = min(self._due, due) if self._taken else due
         self._taken.setdefault((link, session), []).extend(taken)
 
     def finish(self, now: Now) -> Iterator[Claim]:

@@ -227,7 +227,10 @@ class Database(Reading):
             if self._must_scrub:
                 self._scrub()
             elif self._wal_pages >= self._checkpoint_pages and (
-                self._aside is None or self._aside.has_left_little(self._wal_pages)
+                self._aside is None
+                or self._aside.has_left_little(
+                    self._wal_pages, wait=self._wal_pages >= LOG_TIMES_MAX * self._checkpoint_pages
+                )
             ):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except (apsw.Error, OSError) as error:
@@ -298,10 +301,10 @@ class Checkpointer:
         self._running: Future[int] | None = None
         self._brought = self._passes = 0
 
-    def has_left_little(self, wal_pages: int) -> bool:
+    def has_left_little(self, wal_pages: int, *, wait: bool) -> bool:
         """Whether of a log of so many pages hardly any are to be brought over; otherwise more of it is, from now on."""
         if self._running is not None:
-            if not self._running.done():
+            if not wait and not self._running.done():
                 return False
             self._brought = self._running.result()
             self._running = None
@@ -463,6 +466,8 @@ STATEMENTS_KEPT: Final = 256
 CHECKPOINT_PAGES: Final = 4_096
 LEFT_PAGES_MAX: Final = 256
 PASSES_MAX: Final = 4
+LOG_TIMES_MAX: Final = 8
+"""How many times the pages of a checkpoint a log may have, where a thread is so slow that it must be waited for."""
 LOG_PIECE_BYTES: Final = 64 * 1024  # SQLite takes 128 KiB less one in one write
 WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 

@@ -16,18 +16,16 @@ from i247_protocol.limits import ARRIVED_BYTES_MAX, ARRIVED_FRAMES_MAX
 from i247_protocol.machine import FrameArrived, LinkId
 from i247_protocol.priority import Lane
 
-Links = dict[LinkId, deque[FrameArrived]]
-"""The frames of each link, in order; the link whose turn is next comes first."""
-
 
 class Arrivals:
     """The frames that a hub has read and not handled yet."""
 
     def __init__(self, lane_of: Callable[[LinkId], Lane]) -> None:
-        """Queue frames by what `lane_of` says of their links when they arrive."""
+        """Queue frames by what `lane_of` says of their links."""
         self._lane_of = lane_of
-        self._small = _Lanes()
-        self._large = _Lanes()
+        self._waiting: dict[LinkId, deque[FrameArrived]] = {}
+        self._small = _Rota()
+        self._large = _Rota()
         self._were_small = False
         self._frames = self._bytes = 0
 
@@ -46,64 +44,64 @@ class Arrivals:
 
     def add(self, frame: FrameArrived) -> None:
         """Append a frame to what waits of its link."""
-        lane, link = self._lane_of(frame.link), frame.link
-        if len(frame.data) > SMALL_BYTES_MAX or self._large.has(lane, link):  # nothing overtakes on one link
-            self._large.add(lane, frame)
+        frames = self._waiting.get(frame.link)
+        if frames is None:
+            self._waiting[frame.link] = deque((frame,))
+            self._line_up(frame)
         else:
-            self._small.add(lane, frame)
+            frames.append(frame)
         self._frames += 1
         self._bytes += len(frame.data)
 
     def take(self, is_enough: Callable[[], bool]) -> Iterator[FrameArrived]:
         """Yield frames in their order, until it is enough or others should have their turn; one at least, if any."""
         after_small = self._were_small
-        lanes = self._large if self._large.wait and (after_small or not self._small.wait) else self._small
-        self._were_small = lanes is self._small
-        while lanes.wait:
-            frame = lanes.next()
-            self._frames -= 1
-            self._bytes -= len(frame.data)
-            yield frame
-            if is_enough() or (lanes is self._large and (after_small or self._small.wait)):
+        rota = self._large if self._large and (after_small or not self._small) else self._small
+        self._were_small = rota is self._small
+        while rota:
+            yield self._next(rota)
+            if is_enough() or (rota is self._large and (after_small or self._small)):
                 return
 
+    def _next(self, rota: _Rota) -> FrameArrived:
+        link = rota.next()
+        frames = self._waiting[link]
+        frame = frames.popleft()
+        if frames:
+            self._line_up(frames[0])
+        else:
+            del self._waiting[link]
+        self._frames -= 1
+        self._bytes -= len(frame.data)
+        return frame
 
-class _Lanes:
-    """Frames of one size, by lane and link."""
+    def _line_up(self, first: FrameArrived) -> None:
+        rota = self._small if len(first.data) <= SMALL_BYTES_MAX else self._large
+        rota.add(first.link, self._lane_of(first.link))
+
+
+class _Rota:
+    """The links whose first frame is of one size, in the order of their turns."""
 
     __slots__ = ("_bulk", "_express", "_in_a_row")
 
     def __init__(self) -> None:
-        self._express: Links = {}
-        self._bulk: Links = {}
+        self._express: deque[LinkId] = deque()
+        self._bulk: deque[LinkId] = deque()
         self._in_a_row = 0
 
-    @property
-    def wait(self) -> bool:
+    def __bool__(self) -> bool:
         return bool(self._express or self._bulk)
 
-    def has(self, lane: Lane, link: LinkId) -> bool:
-        return link in self._links(lane)
+    def add(self, link: LinkId, lane: Lane) -> None:
+        (self._express if lane is Lane.EXPRESS else self._bulk).append(link)
 
-    def add(self, lane: Lane, frame: FrameArrived) -> None:
-        self._links(lane).setdefault(frame.link, deque()).append(frame)
-
-    def next(self) -> FrameArrived:
+    def next(self) -> LinkId:
         if self._express and (self._in_a_row < SHARE or not self._bulk):
             self._in_a_row += 1
-            links = self._express
-        else:
-            self._in_a_row = 0
-            links = self._bulk
-        link = next(iter(links))
-        frames = links.pop(link)
-        frame = frames.popleft()
-        if frames:
-            links[link] = frames
-        return frame
-
-    def _links(self, lane: Lane) -> Links:
-        return self._express if lane is Lane.EXPRESS else self._bulk
+            return self._express.popleft()
+        self._in_a_row = 0
+        return self._bulk.popleft()
 
 
 SHARE: Final = 8

@@ -196,6 +196,24 @@ def test_a_full_log_is_emptied_into_the_database(path: str) -> None:
         assert Path(path).stat().st_size > 90 * 4_000
 
 
+def test_a_log_is_emptied_aside_and_all_of_it_is_found_again(path: str) -> None:
+    database = open_database(path, LAYOUT, checkpoint_pages=8, aside=True)
+    for n in range(400):
+        add(database, n, bytes(4_000))
+    size = Path(f"{path}-wal").stat().st_size
+    assert len(database.rows(ALL)) == 400
+    database.close()
+    assert size < 200 * 4_096, "a thread that is too slow is waited for"
+    with open_database(path, LAYOUT) as again:
+        assert len(again.rows(ALL)) == 400
+        assert again.damage() == []
+
+
+def test_whoever_empties_a_log_aside_holds_no_lock_afterwards(path: str) -> None:
+    open_database(path, LAYOUT, aside=True).close()
+    open_database(path, LAYOUT, aside=True).close()
+
+
 def test_a_reader_sees_what_was_committed(path: str) -> None:
     with open_database(path, LAYOUT) as database, open_reading(path, LAYOUT) as reading:
         add(database, 1)

@@ -7,7 +7,7 @@ PEERS := .venv-peers
 LXMF := .venv-lxmf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage fuzz abuse demo chaos bench bench-peers bench-growth bench-backlog bench-fleet check format lock lock-peers clean
+.PHONY: help setup test coverage fuzz abuse demo chaos bench bench-peers bench-growth bench-backlog bench-flood bench-fleet check format lock lock-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-backlog: setup ## measure a hub that holds much for a member that is away 
 
 bench-fleet: setup ## run 197 nodes and 8 hubs on this machine at the real network's rate (ARGS="--seconds 60")
 	@$(BIN)/python benchmarks/fleet.py $(ARGS)
+
+bench-flood: setup ## measure what others notice of a flood, and of three times what a hub carries
+	@$(BIN)/python benchmarks/flood.py $(ARGS)
 
 chaos: setup ## kill, starve and cut real processes, then see that nothing was lost (SECONDS=600 SEED=7)
 	@$(BIN)/python -m tests.chaos.main --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)

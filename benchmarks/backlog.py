@@ -14,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from finding import Finding
 from i247_hub import status
 from measures import in_turn, median, percentile, ratios, resident_mib
 from member_lane import Membership
@@ -25,31 +26,6 @@ from network import ALL_CODES, ASKER, NEIGHBOUR, World
 from probes import disk_times, told
 from run import preamble
 from stations import Giver, Passing, receiving
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One figure, and its aim where there is one."""
-
-    what: str
-    value: float
-    unit: str
-    bound: float | None = None
-    sign: str = ""
-
-    @property
-    def is_met(self) -> bool | None:
-        """Whether the aim is met."""
-        if self.bound is None:
-            return None
-        return self.value <= self.bound if self.sign == "≤" else self.value >= self.bound
-
-    def line(self) -> str:
-        """Return its line of the table."""
-        verdict = {True: "yes", False: "MISSED", None: ""}[self.is_met]
-        aim = "" if self.bound is None else f"{self.sign} {self.bound:,g} {self.unit}"
-        form = ",.0f" if self.value >= 100 else ",.2f"
-        return f"{self.what:48} {self.value:>10{form}} {self.unit:4} {aim:>12}  {verdict}".rstrip()
 
 
 def main() -> None:
@@ -118,7 +94,7 @@ def _memory(full: World, pid: int, idle_pid: int) -> Iterator[Finding]:
 def _drain(world: World) -> Iterator[Finding]:
     """Let the member come back, while two others go on."""
     waiting = next(box.bulk for box in status.ask(_state(world) / "hub.sock").mailboxes if box.place == AWAY)
-    with Passing(Membership.of(world, HUB, *OTHERS), Membership.of(world, HUB, *reversed(OTHERS))) as others:
+    with Passing(Membership.of(world, HUB, ONE, OTHER), Membership.of(world, HUB, OTHER, ONE)) as others:
         usual = others.times_ms(NORMAL_S)
         meanwhile: list[float] = []
         with receiving(Membership.of(world, HUB, AWAY, GIVER), waiting) as drained:
@@ -156,7 +132,7 @@ HUB: Final = "lyon"
 MEMBERS: Final = 20
 GIVER: Final = ASKER
 AWAY: Final = NEIGHBOUR
-OTHERS: Final = ALL_CODES[4:6]
+ONE, OTHER = ALL_CODES[4:6]
 ROUND: Final = 4_096
 COMPARE_S: Final = 15.0
 NORMAL_S: Final = 4.0

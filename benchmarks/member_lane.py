@@ -1,4 +1,4 @@
-"""Be one member's bulk lane at a hub: batch as a node does, answer as a node does, seal and keep nothing."""
+"""Be one lane of a member at a hub: batch as a node does, answer as a node does, seal and keep nothing."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ class Membership:
     keys: Path
     endpoint: str
     hub_key: bytes
+    lane: Lane = Lane.BULK
 
     @classmethod
-    def of(cls, world: World, hub: str, me: str, partner: str) -> Membership:
+    def of(cls, world: World, hub: str, me: str, partner: str, lane: Lane = Lane.BULK) -> Membership:
         """Return the membership of `me` in a network."""
         row = world.hub(hub)
-        return cls(me, partner, world.folder / me, row.endpoints[0], row.link)
+        return cls(me, partner, world.folder / me, row.endpoints[0], row.link, lane)
 
 
 class Batch(NamedTuple):
@@ -65,10 +66,13 @@ class MemberLane:
         self._dialler = Dialler(context, poller, secret, Counters(), (peer,))
         self._may_messages = self._may_bytes = self._spent_messages = self._spent_bytes = 0
 
-    def batch(self, messages: int, body_bytes: int, lifetime_ms: int = 3_600_000) -> Batch:
-        """Return a frame of messages to the partner."""
+    def batch(
+        self, messages: int, body_bytes: int, lifetime_ms: int = 3_600_000, prio: Priority | None = None
+    ) -> Batch:
+        """Return a frame of messages to the partner; they are urgent on the express lane, otherwise routine."""
+        prio = prio or (Priority.URGENT if self._member.lane is Lane.EXPRESS else Priority.ROUTINE)
         exp = expiry_minutes(WallMs(read_clocks().wall + lifetime_ms))
-        header = encode_header((MemberCode(self._member.partner),), KeyId(bytes(8)), Priority.ROUTINE, exp)
+        header = encode_header((MemberCode(self._member.partner),), KeyId(bytes(8)), prio, exp)
         parcels = [Parcel(0, header, os.urandom(body_bytes), ()) for _ in range(messages)]
         return Batch(encode_frame(Put(self.session.id, tuple(parcels))), [parcel.size for parcel in parcels])
 
@@ -131,7 +135,7 @@ class MemberLane:
 
     def _hello(self) -> Hello:
         wall = read_clocks().wall
-        return Hello(self.session.id, Role.MEMBER, Lane.BULK, 1, b"", b"", wall, WINDOW_MESSAGES, WINDOW_BYTES)
+        return Hello(self.session.id, Role.MEMBER, self._member.lane, 1, b"", b"", wall, WINDOW_MESSAGES, WINDOW_BYTES)
 
     def _say(self, data: bytes) -> None:
         if not self._dialler.transmit(LINK, data):

@@ -17,12 +17,13 @@ from member_lane import BODY_BYTES, Batch, MemberLane, Membership
 
 
 class Station:
-    """The bulk lanes of some members, turned together."""
+    """Lanes of some members, turned together."""
 
     def __init__(self, *members: Membership) -> None:
         self._context: Context = zmq.Context()
         self._poller = Poller()
         self.lanes = [MemberLane(self._context, self._poller, member) for member in members]
+        self._alive_until = 0.0
         self.turn_until(lambda: all(lane.session.is_open for lane in self.lanes))
 
     def turn_until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -34,6 +35,19 @@ class Station:
             ready = self._poller.wait(TURN_MS)
             for lane in self.lanes:
                 lane.turn(ready)
+
+    def turn_for(self, milliseconds: int) -> None:
+        """Take what comes, after so long at most."""
+        ready = self._poller.wait(milliseconds)
+        for lane in self.lanes:
+            lane.turn(ready)
+
+    def show_life(self) -> None:
+        """Say something on each lane now and then, so that the hub takes no silence for a loss."""
+        if time.monotonic() >= self._alive_until:
+            self._alive_until = time.monotonic() + ALIVE_S
+            for lane in self.lanes:
+                lane.show_life()
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +128,7 @@ def _receive(member: Membership, messages: int, told: Connection) -> None:
 
 
 BATCH: Final = 64
+ALIVE_S: Final = 4.0
 PREPARED: Final = 4_096
 """How many messages are made before the clock runs."""
 TURN_MS: Final = 100

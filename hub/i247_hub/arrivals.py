@@ -2,8 +2,9 @@
 
 A socket is read much faster than what it brings is done. Who has much to say or to sign for so waits behind itself
 alone: turns with small frames and turns with one large frame alternate where both come; links follow one another, a
-frame each; and express goes before bulk, but never for more than `SHARE` frames in a row while bulk
-waits. What finds no room stays with ZeroMQ, which knows no lanes. docs/protocol.md 9.5 and 11.
+frame each. Express goes before bulk, and on bulk custody and the like before puts, which only begin work: a hub that is
+asked too much first ends what it has begun. None of these goes first for more than `SHARE` frames in a row while others
+wait. What finds no room stays with ZeroMQ, which knows no lanes. docs/protocol.md 9.5 and 11.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from i247_protocol.frames import is_put
 from i247_protocol.limits import ARRIVED_BYTES_MAX, ARRIVED_FRAMES_MAX
 from i247_protocol.machine import FrameArrived, LinkId
 from i247_protocol.priority import Lane
@@ -77,31 +79,31 @@ class Arrivals:
 
     def _line_up(self, first: FrameArrived) -> None:
         rota = self._small if len(first.data) <= SMALL_BYTES_MAX else self._large
-        rota.add(first.link, self._lane_of(first.link))
+        rota.add(first.link, self._lane_of(first.link), begins_work=is_put(first.data))
 
 
 class _Rota:
-    """The links whose first frame is of one size, in the order of their turns."""
+    """The links whose first frame is of one size, in the order of their turns: express, what ends work, puts."""
 
-    __slots__ = ("_bulk", "_express", "_in_a_row")
+    __slots__ = ("_in_a_row", "_lines")
 
     def __init__(self) -> None:
-        self._express: deque[LinkId] = deque()
-        self._bulk: deque[LinkId] = deque()
-        self._in_a_row = 0
+        self._lines: tuple[deque[LinkId], ...] = (deque(), deque(), deque())
+        self._in_a_row = [0, 0, 0]
 
     def __bool__(self) -> bool:
-        return bool(self._express or self._bulk)
+        return any(self._lines)
 
-    def add(self, link: LinkId, lane: Lane) -> None:
-        (self._express if lane is Lane.EXPRESS else self._bulk).append(link)
+    def add(self, link: LinkId, lane: Lane, *, begins_work: bool) -> None:
+        self._lines[0 if lane is Lane.EXPRESS else 2 if begins_work else 1].append(link)
 
     def next(self) -> LinkId:
-        if self._express and (self._in_a_row < SHARE or not self._bulk):
-            self._in_a_row += 1
-            return self._express.popleft()
-        self._in_a_row = 0
-        return self._bulk.popleft()
+        for rank, line in enumerate(self._lines):
+            if line and (self._in_a_row[rank] < SHARE or not any(self._lines[rank + 1 :])):
+                self._in_a_row[rank] += 1
+                return line.popleft()
+            self._in_a_row[rank] = 0
+        raise IndexError("nobody waits")
 
 
 SHARE: Final = 8

@@ -213,16 +213,25 @@ class Carriage:
                 refused.add(verdict.envelope, (member,), lack)
             if verdict.rows:
                 yield from self._hold(verdict, Giver(connection.link, put.session, parcel.hops), touched, now)
-            if verdict.returned:
+            if verdict.is_wrong and not giver.may_hear_what_was_wrong(now.mono):
+                for _, reason in verdict.returned:
+                    self._refuse(reason)
+                self._counters.add("dropped.wrong")
+            elif verdict.returned:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
         for busy in refused.frames(put.session):
             yield Claim(connection.link, busy)
-        credit = connection.session.grant()
-        if credit is not None:
-            yield Claim(connection.link, credit)
+        yield from self.grant(connection, now)
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
+
+    def grant(self, connection: Connection, now: Now) -> Iterator[Effect]:
+        """Give new credit where half of it is used; whoever is over its quota gets none before it may put again."""
+        if self.shares.of(connection.caller).gets_credit(connection.lane, now.mono):
+            credit = connection.session.grant()
+            if credit is not None:
+                yield Claim(connection.link, credit)
 
     def _hold(self, verdict: Verdict, giver: Giver, touched: Touch, now: Now) -> Iterator[Effect]:
         held = self._holdings.held(verdict.envelope)
@@ -254,7 +263,7 @@ class Carriage:
     def _deliver(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
         """Put what waits for a place, as far as its credit reaches."""
         connection = self._connections.outward(mailbox.hop.text, mailbox.lane)
-        if connection is None or not connection.caller.in_good_standing or mailbox.paused_until:
+        if connection is None or not connection.caller.in_good_standing:
             return
         looked_at = 0
         while True:
@@ -424,9 +433,7 @@ class Carriage:
             if one_by_one:
                 mailbox.put_aside(EnvelopeId(pair.envelope), until)
             else:
-                mailbox.put_back(EnvelopeId(pair.envelope))
-        if not one_by_one:
-            mailbox.paused_until = until
+                mailbox.pause(EnvelopeId(pair.envelope), until)
 
     def _keep_back(self, mailbox: Mailbox, pair: Pair, until: MonoMs, now: Now) -> Iterator[Effect]:
         """Let what is for a full mailbox wait in the store; what else is in its row becomes a row of its own."""

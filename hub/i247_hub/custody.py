@@ -45,6 +45,11 @@ class Verdict:
     targets: tuple[MemberCode, ...] = ()
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether it could be for nobody, by what it is itself."""
+        return bool(self.returned) and self.returned[0][0] == EVERYBODY
+
+    @property
     def covered(self) -> tuple[MemberCode, ...]:
         """The recipients that are taken care of."""
         if len(self.rows) == 1:

@@ -329,6 +329,8 @@ class HubMachine:
         self._ticks += 1
         for connection in self.connections:
             yield from self._look_after(connection, now)
+            if connection.session.is_open:
+                yield from self._carriage.grant(connection, now)
         yield from self._neighbours_changed(now)
         yield from self._carriage.time_passed(now)
         yield from self._carriage.expire(now)

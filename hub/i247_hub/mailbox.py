@@ -8,7 +8,7 @@ goes first, but never for more than `SHARE` in a row while the other waits. docs
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -30,7 +30,6 @@ class Mailbox:
     def __init__(self, hop: Hop, lane: Lane) -> None:
         self.hop = hop
         self.lane = lane
-        self.paused_until = MonoMs(0)
         self.looked_through = dict.fromkeys(LANES[lane], 0)
         """Up to which `seq` another way was looked for in this round."""
         self.is_cut_short = False
@@ -48,7 +47,7 @@ class Mailbox:
 
     def keeps(self, row: Held) -> bool:
         """Whether a new row for a connected place would stay in memory, to leave soon."""
-        return not self.paused_until and self._queues[row.prio].keeps(row)
+        return not self._queues[row.prio].paused_until and self._queues[row.prio].keeps(row)
 
     def behind(self, prio: Priority, rows: int) -> None:
         """Learn at start that `rows` rows lie in the store."""
@@ -70,7 +69,7 @@ class Mailbox:
     def wanted_page(self) -> tuple[Priority, int] | None:
         """Return the priority and the `seq` after which rows should be paged in, or None when enough are here."""
         for prio, queue in self._queues.items():
-            if queue.on_disk and queue.is_low:
+            if queue.on_disk and queue.is_low and not queue.paused_until:
                 return prio, queue.tail
         return None
 
@@ -115,11 +114,16 @@ class Mailbox:
             del self._on_the_way[envelope]
         return settled
 
-    def put_back(self, envelope: EnvelopeId | None = None) -> None:
-        """Queue again, at the head and in order, what is on the way: one envelope, or all of it in a new session."""
-        back = self._all_on_the_way() if envelope is None else self._taken_back(envelope)
-        for row in sorted(back, key=lambda row: row.seq, reverse=True):
-            self._queues[row.prio].prepend(row)
+    def put_back(self) -> None:
+        """Queue again, at the head and in order, all that is on the way; it is for a new session."""
+        self._prepend(self._all_on_the_way())
+
+    def pause(self, envelope: EnvelopeId, until: MonoMs) -> None:
+        """Queue one envelope again, at the head, and let nothing of its priority leave before `until`."""
+        back = self._taken_back(envelope)
+        self._prepend(back)
+        for row in back:
+            self._queues[row.prio].paused_until = until
 
     def put_aside(self, envelope: EnvelopeId, until: MonoMs) -> None:
         """Keep one envelope back for a while, and let the others pass."""
@@ -136,12 +140,11 @@ class Mailbox:
         """Whether there is something to put again, now that a pause is over."""
         over = [row for until, row in self._aside if until <= now]
         self._aside = [(until, row) for until, row in self._aside if until > now]
-        for row in sorted(over, key=lambda row: row.seq, reverse=True):
-            self._queues[row.prio].prepend(row)
-        unpaused = 0 < self.paused_until <= now
-        if unpaused:
-            self.paused_until = MonoMs(0)
-        return bool(over) or unpaused or self._looks_again(now)
+        self._prepend(over)
+        paused = [queue for queue in self._queues.values() if 0 < queue.paused_until <= now]
+        for queue in paused:
+            queue.paused_until = MonoMs(0)
+        return bool(over or paused) or self._looks_again(now)
 
     def let_go(self) -> None:
         """Keep nothing in memory for a place that is not connected; the store has it all."""
@@ -182,6 +185,11 @@ class Mailbox:
         aside = (row for _, row in self._aside)
         return {row.seq for row in chain(queue.ready, aside, *self._on_the_way.values())}
 
+    def _prepend(self, rows: Iterable[Held]) -> None:
+        # Two pauses may end in another order than they began in.
+        for row in sorted(rows, key=lambda row: row.seq, reverse=True):
+            self._queues[row.prio].prepend(row)
+
     def _all_on_the_way(self) -> list[Held]:
         rows = [row for rows in self._on_the_way.values() for row in rows]
         self._on_the_way.clear()
@@ -199,9 +207,10 @@ class Mailbox:
 
     def _next(self) -> _Queue | None:
         first, second = self._first, self._second
-        if not (first.ready and second.ready):
+        first_leaves, second_leaves = first.leaves, second.leaves
+        if not (first_leaves and second_leaves):
             self._in_a_row = 0
-            return first if first.ready else second if second.ready else None
+            return first if first_leaves else second if second_leaves else None
         if self._in_a_row >= SHARE:
             self._in_a_row = 0
             return second
@@ -226,7 +235,7 @@ def _settle(rows: list[Held], named: set[str]) -> list[tuple[Held, bool]]:
 class _Queue:
     """One priority: rows in memory, then rows in the store."""
 
-    __slots__ = ("on_disk", "passed_over", "read_before", "ready", "size", "tail")
+    __slots__ = ("on_disk", "passed_over", "paused_until", "read_before", "ready", "size", "tail")
 
     def __init__(self) -> None:
         self.ready: deque[Held] = deque()
@@ -237,6 +246,12 @@ class _Queue:
         """Rows up to `tail` that were left in the store."""
         self.read_before = 0
         """Rows up to this one may be here already."""
+        self.paused_until = MonoMs(0)
+        """When its place has said that it is busy."""
+
+    @property
+    def leaves(self) -> bool:
+        return bool(self.ready) and not self.paused_until
 
     @property
     def is_low(self) -> bool:

@@ -32,9 +32,11 @@ from i247_protocol.limits import (
     QUOTA_MESSAGES_PER_S,
     QUOTA_RECIPIENTS_PER_S,
     RECIPIENTS_MAX,
+    WRONG_BURST,
+    WRONG_PER_S,
 )
 from i247_protocol.names import MemberCode, MonoMs
-from i247_protocol.priority import Priority
+from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
 
 
@@ -138,7 +140,7 @@ class Shares:
 class Giver:
     """A member or hub that puts envelopes here."""
 
-    __slots__ = ("_control", "_other", "_refused", "_urgent", "name", "role", "room")
+    __slots__ = ("_control", "_other", "_refused", "_urgent", "_wrong", "_wrong_until", "name", "role", "room")
 
     def __init__(self, name: str, role: Role, quotas: Quotas, store_bytes_max: int) -> None:
         self.name = name
@@ -149,6 +151,8 @@ class Giver:
         self._control = Bucket(CONTROL_PER_S, CONTROL_BURST)
         self._urgent = Pace(quotas)
         self._other = Pace(quotas)
+        self._wrong = Bucket(WRONG_PER_S, WRONG_BURST)
+        self._wrong_until = MonoMs(0)
         self._refused: MonoMs | None = None
 
     def lacks(self, prio: Priority, size: int, recipients: int, now: MonoMs) -> Lack | None:
@@ -168,6 +172,24 @@ class Giver:
             return None
         self._refused = now
         return Lack(Reason.QUOTA_FULL, min(wait, BUSY_RETRY_MS_MAX))
+
+    def may_hear_what_was_wrong(self, now: MonoMs) -> bool:
+        """Count an envelope that nobody could deliver; return whether its giver is told so once more."""
+        if self.role is Role.HUB:
+            return True
+        if now < self._wrong_until:
+            return False
+        if self._wrong.wait_ms(1, now):
+            self._wrong_until = MonoMs(now + self._wrong.wait_ms(WRONG_BURST // 2, now))
+            return False
+        self._wrong.spend(1)
+        return True
+
+    def gets_credit(self, lane: Lane, now: MonoMs) -> bool:
+        """Whether it gets more credit on a lane, and not first the time that it was told to wait."""
+        if self.role is Role.HUB:
+            return True
+        return now >= self._wrong_until and not (lane is Lane.BULK and self._other.is_shut(now))
 
     def was_given(self, envelopes: int) -> None:
         """Count what was delivered to this member: it may answer as many."""
@@ -193,6 +215,10 @@ class Pace:
             Bucket(quotas.recipients_per_s, max(QUOTA_BURST_S * quotas.recipients_per_s, RECIPIENTS_MAX)),
         )
         self._shut_until = MonoMs(0)
+
+    def is_shut(self, now: MonoMs) -> bool:
+        """Whether nothing passes yet, since one of the three has lacked."""
+        return now < self._shut_until
 
     def take(self, messages: int, size: int, recipients: int, now: MonoMs) -> int:
         """Take all three and return 0; or take nothing and return the ms after which they can first be taken."""

@@ -268,6 +268,11 @@ def encode_frame(frame: Frame) -> bytes:
     return codec.encode(frame)
 
 
+def is_put(data: bytes) -> bool:
+    """Return whether a frame brings envelopes, told by its first bytes before it is parsed."""
+    return data.startswith(b"put", 2)
+
+
 def parse_frame(data: bytes) -> Frame:
     """Return the frame in `data`; raise PeerFault when it breaks a rule."""
     frame: Frame = codec.decode_as_any(Frame, data, bytes_max=FRAME_BYTES_MAX)

@@ -56,6 +56,16 @@ def test_express_goes_first_but_not_for_ever() -> None:
     assert taken(arrivals) == [*whole, *whole, "bulk"]
 
 
+def test_a_hub_ends_what_it_has_begun_before_it_begins_more() -> None:
+    puts = [FrameArrived(LinkId(b"giver"), b"key", b"\x93\xa3put" + bytes(LARGE))] * 2
+    assert taken(arrived(*puts, frame("taker", LARGE), frame("express", LARGE))) == [
+        "express",
+        "taker",
+        "giver",
+        "giver",
+    ]
+
+
 def test_a_turn_takes_one_frame_even_when_there_is_no_time_for_it() -> None:
     arrivals = arrived(frame("a"), frame("a"))
     assert [taken(arrivals, always) for _ in range(3)] == [["a"], ["a"], []]

@@ -123,7 +123,24 @@ def test_a_busy_place_gets_the_same_again_in_order() -> None:
     for seq in (1, 2, 3):
         mailbox.add(row(seq), connected=True)
     assert taken(mailbox, session(messages=2)) == [1, 2]
-    mailbox.put_back(row(1).envelope)
+    mailbox.pause(row(1).envelope, MonoMs(500))
+    assert taken(mailbox, session()) == []
+    assert not mailbox.resumes(MonoMs(499))
+    assert mailbox.resumes(MonoMs(500))
+    assert taken(mailbox, session()) == [1, 3]
+
+
+def test_a_busy_priority_lets_the_other_pass() -> None:
+    mailbox = Mailbox(HOP, Lane.EXPRESS)
+    for seq, prio in enumerate([Priority.URGENT, Priority.CONTROL, Priority.URGENT], 1):
+        mailbox.add(row(seq, prio), connected=True)
+    assert taken(mailbox, session(messages=2)) == [2, 1]
+    mailbox.pause(row(1).envelope, MonoMs(500))
+    mailbox.add(row(4, Priority.CONTROL), connected=True)
+    mailbox.behind(Priority.URGENT, 1)
+    assert taken(mailbox, session()) == [4]
+    assert mailbox.wanted_page() is None, "what must wait is not read"
+    assert mailbox.resumes(MonoMs(500))
     assert taken(mailbox, session()) == [1, 3]
 
 
@@ -250,7 +267,7 @@ class MailboxAgainstAList(RuleBasedStateMachine):
     def busy(self, data: st.DataObject) -> None:
         seq = data.draw(st.sampled_from(self.on_the_way))
         self.on_the_way.remove(seq)
-        self.mailbox.put_back(row(seq).envelope)
+        self.mailbox.pause(row(seq).envelope, MonoMs(self.now + 10))
 
     @precondition(lambda self: self.on_the_way)
     @rule(data=st.data(), many=st.integers(1, 300))
@@ -287,6 +304,7 @@ class MailboxAgainstAList(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever was done: in the end each row is put once more, in order."""
         self.mailbox.let_go()
+        self.mailbox.resumes(MonoMs(self.now + 10_000))
         self.on_the_way.clear()
         self.connected = True
         self.session = session(messages=10**6)

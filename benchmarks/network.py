@@ -215,5 +215,6 @@ NO_QUOTAS: Final = """\
 messages_per_s = 1_000_000
 mib_per_s = 10_000
 recipients_per_s = 10_000_000
+mailbox_rows = 10_000_000
 """
-"""One member gives all that a hub can carry."""
+"""One member gives all that a hub can carry, to one that is away."""

@@ -13,8 +13,18 @@ from i247_hub.admission import Caller
 from i247_hub.quotas import Quotas
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
-from i247_protocol.frames import Busy, Custody, Parcel, Put, Role
-from i247_protocol.limits import BATCH_PARCELS_MAX, BUSY_RETRY_MS_MAX, CONTROL_BURST, PASSING_MS, QUOTA_BURST_S
+from i247_protocol.frames import Busy, Credit, Custody, Parcel, Put, Returned, Role
+from i247_protocol.limits import (
+    BATCH_PARCELS_MAX,
+    BUSY_RETRY_MS_MAX,
+    CONTROL_BURST,
+    PASSING_MS,
+    QUOTA_BURST_S,
+    TICK_MS,
+    WINDOW_MESSAGES,
+    WRONG_BURST,
+    WRONG_PER_S,
+)
 from i247_protocol.notices import Colour, Event, Notice
 from i247_protocol.priority import Lane, Priority
 from i247_protocol.reasons import Reason
@@ -303,3 +313,49 @@ def test_many_refused_recipients_are_told_in_frames_that_can_be_read() -> None:
     world.run(ON_THE_WAY_MS)
     told = [pair for frame in voice.heard(Busy) if isinstance(frame, Busy) for pair in frame.pairs]
     assert len(told) == 3 * BATCH_PARCELS_MAX - AT_ONCE
+
+
+# --- credit is held back ---
+
+
+def test_who_is_over_its_quota_gets_no_credit_before_it_may_put_again() -> None:
+    world = World(92, quotas=Quotas(messages_per_s=100))
+    world.start_all(but=["BR"])
+    voice = world.member_voice("lyon", "BR", Lane.BULK)
+    parcel = Pen(world).sealed("BR", "SG", prio=Priority.ROUTINE)
+    flood = [parcel._replace(body=parcel.body + n.to_bytes(2)) for n in range(WINDOW_MESSAGES)]
+    for begin in range(0, WINDOW_MESSAGES, BATCH_PARCELS_MAX):
+        voice.say(Put(voice.session, tuple(flood[begin : begin + BATCH_PARCELS_MAX])))
+    world.run(ON_THE_WAY_MS)
+    assert Reason.QUOTA_FULL.value in refused(world, "lyon")
+    assert {credit_of(frame) for frame in voice.heard(Credit)} <= {WINDOW_MESSAGES}
+    world.run(3 * TICK_MS)
+    assert max(credit_of(frame) for frame in voice.heard(Credit)) == 2 * WINDOW_MESSAGES
+    check_house(world)
+
+
+def test_who_gives_garbage_is_told_so_often_and_then_gets_no_credit_for_a_while() -> None:
+    world = World(93)
+    world.start_all(but=["BR"])
+    voice = world.member_voice("lyon", "BR")
+    for begin in range(0, WINDOW_MESSAGES, BATCH_PARCELS_MAX):
+        voice.say(
+            Put(voice.session, tuple(Parcel(0, b"no header", n.to_bytes(2), ()) for n in range(begin, begin + 64)))
+        )
+    world.run(ON_THE_WAY_MS)
+    words = [word for frame in voice.heard(Returned) if isinstance(frame, Returned) for word in frame.bounces]
+    assert len(words) == WRONG_BURST
+    assert {word.reason for word in words} == {Reason.MALFORMED.value}
+    assert refused(world, "lyon") == {Reason.MALFORMED.value: WINDOW_MESSAGES}
+    assert world.total("lyon", "dropped.wrong") == WINDOW_MESSAGES - WRONG_BURST
+    assert not voice.heard(Credit)
+    assert arrival_ms(world, "SG", "XP", Priority.URGENT) <= ON_THE_WAY_MS, "nobody else is in its way"
+    world.run(1_000 * WRONG_BURST // 2 // WRONG_PER_S + 2 * TICK_MS)
+    assert max(credit_of(frame) for frame in voice.heard(Credit)) == 2 * WINDOW_MESSAGES
+    voice.say(Put(voice.session, (Parcel(0, b"no header", b"", ()),)))
+    world.run(ON_THE_WAY_MS)
+    assert len([frame for frame in voice.heard(Returned) if isinstance(frame, Returned) and frame.bounces]) > 0
+
+
+def credit_of(frame: object) -> int:
+    return frame.total_messages if isinstance(frame, Credit) else 0

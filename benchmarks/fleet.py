@@ -23,7 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from backlog import Finding
+from finding import Finding
 from i247_node import calls
 from i247_node.calls import BureauError, answer_of
 from i247_node.client import Purpose, TravelDocument

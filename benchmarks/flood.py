@@ -2,7 +2,7 @@
 
 First: a pair passes urgent messages one at a time, with and without a member that offers ten times its quota and heeds
 no `busy`. Then: many members, each within its quota, together offer a multiple of what the hub carries, whether it
-takes it or not; how much arrives, and how long others notice it afterwards. docs/performance.md 13.
+takes it or not; how much arrives, and how long others notice it afterwards. docs/performance.md 14.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from stations import BATCH, Passing, Station
 
 def main() -> None:
     """Flood a hub, overload it; print the table."""
-    words = argparse.ArgumentParser(description="Measure a hub under a flood, as docs/performance.md 13 tells.")
+    words = argparse.ArgumentParser(description="Measure a hub under a flood, as docs/performance.md 14 tells.")
     words.add_argument("--json", action="store_true", help="print JSON")
     options = words.parse_args()
     with tempfile.TemporaryDirectory(prefix="i247-flood-") as folder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from tests.attacks.forgery import Pen, entries_of
 from tests.keys.repository import key
@@ -12,7 +14,14 @@ from i247_hub.records import Held, hop_named
 from i247_keys.vouching import Proofs, root_of, vouch
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Custody, Parcel, Put, Taken
-from i247_protocol.limits import CUSTODY_WITHIN_MS, PASSING_BYTES_MAX, PASSING_ENVELOPES_MAX, PASSING_MS
+from i247_protocol.limits import (
+    BATCH_PARCELS_MAX,
+    CUSTODY_WITHIN_MS,
+    DELIVERED_AT_ONCE_MAX,
+    PASSING_BYTES_MAX,
+    PASSING_ENVELOPES_MAX,
+    PASSING_MS,
+)
 from i247_protocol.machine import LinkId
 from i247_protocol.names import EnvelopeId, MemberCode, Minutes, MonoMs, Now, WallMs
 from i247_protocol.priority import Lane, Priority
@@ -185,3 +194,23 @@ def test_what_passes_is_found_by_its_mailbox_until_it_is_over() -> None:
 def row(n: int, size: int) -> Held:
     envelope, to, prio = EnvelopeId(n.to_bytes(32)), (MemberCode("SG"),), Priority.ROUTINE
     return Held(n, hop_named("SG"), envelope, to, prio, Minutes(1), 1, "BR", b"", b"", (), size)
+
+
+def test_a_backlog_leaves_in_parts_so_that_others_have_their_turns() -> None:
+    world = World(94, homes=HOMES)
+    world.start_all(but=["BR"])
+    parcel = Pen(world).sealed("BR", "SG", prio=Priority.ROUTINE)
+    world.stop("SG")
+    world.run(100)
+    author = world.member_voice("lyon", "BR", Lane.BULK)
+    backlog = [parcel._replace(body=parcel.body + n.to_bytes(2)) for n in range(6 * BATCH_PARCELS_MAX)]
+    for begin in range(0, len(backlog), BATCH_PARCELS_MAX):
+        author.say(Put(author.session, tuple(backlog[begin : begin + BATCH_PARCELS_MAX])))
+    world.run(SOON_MS)
+    recipient = world.member_voice("lyon", "SG", Lane.BULK)
+    came = [len(parcels(recipient))]
+    for _ in range(10 * LATENCY_MS):
+        world.run(1)
+        came.append(len(parcels(recipient)))
+    assert max(after - before for before, after in pairwise(came)) <= DELIVERED_AT_ONCE_MAX
+    assert [one.body for one in parcels(recipient)] == [one.body for one in backlog], "all of it, in order"

@@ -16,6 +16,7 @@ from i247_protocol.digests import evidence_id
 from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Put
 from i247_protocol.header import parse_header
+from i247_protocol.limits import PASSING_MS
 from i247_protocol.machine import Claim, Effect, Persist
 from i247_protocol.names import MINUTE_MS, MemberCode
 from i247_protocol.statement import parse_statement
@@ -97,6 +98,20 @@ class GoodStanding(Checker):
     promise = "P8"
     looks_at: ClassVar[dict[str, frozenset[type]]] = {"effect": frozenset({Hold, KeepEntry, KeepEntryState})}
 
+    def __init__(self, sight: Sight) -> None:
+        super().__init__(sight)
+        self._believed: dict[str, tuple[int, int]] = {}
+
+    def booted(self, program: Program) -> None:
+        """Note what a program begins with: nothing that it had let pass is there any more."""
+        self._believed[program.name] = program.machine.trust.directory.version, program.now.mono - LET_PASS_MS_MAX
+
+    def turned(self, program: Program) -> None:
+        """Note since when a program believes its roster."""
+        version = program.machine.trust.directory.version
+        if self._believed.get(program.name, (0, 0))[0] != version:
+            self._believed[program.name] = version, program.now.mono
+
     def effect(self, program: Program, effect: Effect) -> None:
         """Look at who speaks, and when, while the machine still believes what it judged by."""
         if not isinstance(effect, Persist):
@@ -105,7 +120,13 @@ class GoodStanding(Checker):
         if isinstance(record, Hold):
             row = record.rows[0]
             key = self.sight.stolen_bodies.get(row.body[:32])
-            if row.source.isupper() and self._is_known_as_stolen(program, key):
+            # What came a moment before, and was passed on, may be saved now.
+            _, since = self._believed.get(program.name, (0, 0))
+            if (
+                row.source.isupper()
+                and self._is_known_as_stolen(program, key)
+                and program.now.mono >= since + LET_PASS_MS_MAX
+            ):
                 self.broken(program.name, f"an envelope was taken on a link that a stolen key of {row.source} opened")
         elif isinstance(record, KeepEntry):
             entry = record.entry
@@ -188,5 +209,7 @@ def _in_base64(mark: bytes) -> list[bytes]:
     return [b64encode(bytes(shift) + mark)[4 if shift else 0 : 4 * ((shift + len(mark)) // 3)] for shift in range(3)]
 
 
+LET_PASS_MS_MAX: Final = 2 * PASSING_MS
+"""How long after it came an envelope may be saved that was passed on at once."""
 _MARK: Final = MARK.encode()
 NEEDLES: Final = (_MARK, *_in_base64(_MARK), _MARK.hex().encode(), _MARK.hex().upper().encode())

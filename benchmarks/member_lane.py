@@ -126,7 +126,7 @@ class MemberLane:
                     self.session.take(parcel.size)
                 me = (self._member.me,)
                 arrived = [Taken(envelope_id(one.header, one.body), one.hops, me) for one in parcels]
-                self._custodian.took(LINK, self.session.id, arrived, read_clocks())
+                self._custodian.took(LINK, self.session.id, arrived, read_clocks().mono)
                 credit = self.session.grant()
                 if credit is not None:
                     said.add(LINK, credit)

@@ -142,7 +142,7 @@ class Carriage:
     def _reroute(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
         """Look through some rows that wait for a hub that is not reached; give those a new place that have another."""
         touched: Touch = {}
-        yield from self._holdings.save_mailbox(mailbox, now)
+        yield from self._holdings.save_mailbox(mailbox)
         for prio in LANES[mailbox.lane]:
             rows = self._memory.page(mailbox.hop, prio, mailbox.looked_through[prio], REROUTE_ROWS)
             mailbox.looked_through[prio] = rows[-1].seq if len(rows) == REROUTE_ROWS else 0
@@ -166,7 +166,7 @@ class Carriage:
             return
         for row in self._memory.expired(Minutes(now.wall // MINUTE_MS), EXPIRED_ROWS_IN_TURN_MAX):
             self._refuse(Reason.EXPIRED)
-            yield from self._holdings.expire(row, now)
+            yield from self._holdings.expire(row)
             for member in row.recipients:
                 yield Persist(Ended(row.envelope, member, Reason.EXPIRED.value, now.wall, row.exp))
 
@@ -239,12 +239,12 @@ class Carriage:
             yield from self._holdings.take(tuple(verdict.rows), giver, touched, now)
             self._counters.add("held")
             return
-        yield from self._holdings.save(verdict.envelope, now)
+        yield from self._holdings.save(verdict.envelope)
         rows = self._not_held_yet(verdict, held)
         if rows:
             yield from self._holdings.take(rows, None, touched, now)
             self._counters.add("held")
-        self._custodian.took(giver.link, giver.session, [Taken(verdict.envelope, giver.hops, verdict.covered)], now)
+        self._holdings.owe(verdict.envelope, verdict.covered, giver, now.mono)
 
     def _not_held_yet(self, verdict: Verdict, held: Sequence[Held]) -> tuple[Held, ...]:
         """Return the rows of a verdict less what is held already: a second copy gets the same custody."""
@@ -273,7 +273,7 @@ class Carriage:
                 looked_at += 1
                 until = self.shares.full_until(row.recipients, row.prio, now.mono)
                 if until is not None:
-                    yield from self._holdings.save(row.envelope, now)
+                    yield from self._holdings.save(row.envelope)
                     mailbox.pass_over(row, until)
                     passed_over += 1
                     continue
@@ -294,7 +294,7 @@ class Carriage:
             if wanted is None or mailbox.is_cut_short:
                 return
             prio, after = wanted
-            yield from self._holdings.save_mailbox(mailbox, now)
+            yield from self._holdings.save_mailbox(mailbox)
             page = self._memory.page(mailbox.hop, prio, after, MAILBOX_PAGE_ROWS)
             mailbox.page_in(prio, page, MAILBOX_PAGE_ROWS)
             if not page:
@@ -314,7 +314,7 @@ class Carriage:
         self._refuse(reason)
         for part, done in mailbox.settle(row.envelope, row.recipients):
             if done:
-                yield from self._holdings.forget((part,), now)
+                yield from self._holdings.forget((part,))
             for member in part.recipients:
                 if reason is Reason.EXPIRED:
                     yield Persist(Ended(part.envelope, member, reason.value, now.wall, part.exp))
@@ -350,14 +350,14 @@ class Carriage:
                 continue
             settled = mailbox.settle(envelope, taken.recipients)
             if not settled:  # rows that a mailbox has let go; what is over already must not be found once more
-                yield from self._holdings.forget(over[freed:], now)
+                yield from self._holdings.forget(over[freed:])
                 freed = len(over)
                 settled = self._settle_let_go(place, envelope, taken)
             for row, done in settled:
                 passed += [Passed(envelope, member, row.exp) for member in row.recipients]
                 if done:
                     over.append(row)
-        yield from self._holdings.forget(over[freed:], now)
+        yield from self._holdings.forget(over[freed:])
         if passed:
             yield Persist(HandedOn(place, now.wall, encode_vouched(custody), tuple(passed)))
         if over:
@@ -403,7 +403,7 @@ class Carriage:
                         mailbox.drop(row)
                 for part, done in settled:
                     if done:
-                        yield from self._holdings.forget((part,), now)
+                        yield from self._holdings.forget((part,))
                     for one in self._for_each(part, word, now):
                         yield from self._owe(part, one)
             if word.recipient != EVERYBODY:
@@ -443,7 +443,7 @@ class Carriage:
             if not full:
                 continue
             self.shares.full_elsewhere(full, row.prio, until)
-            yield from self._holdings.save(row.envelope, now)
+            yield from self._holdings.save(row.envelope)
             if len(full) == max(1, len(row.wraps)):
                 mailbox.pass_over(row, until)
                 continue

@@ -23,6 +23,7 @@ from i247_edges.clock import read_clocks
 from i247_edges.logs import Level
 from i247_edges.process import (
     VERSION,
+    collect_garbage_seldom,
     forbid_core_dumps,
     open_as_many_files_as_allowed,
     signals_to,
@@ -118,6 +119,7 @@ class Hub:
             listen=" ".join(self._sockets.endpoints),
         )
         self._look(read_clocks())
+        collect_garbage_seldom()
         tell_systemd("READY=1")
         while self._stop_signal is None:
             news = self._read()

@@ -8,7 +8,7 @@ becomes of a row, and what is said about it, is decided in `carriage`. docs/prot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from i247_hub.connections import Connections
 from i247_hub.mailbox import Mailbox
@@ -18,6 +18,7 @@ from i247_hub.records import Forget, Held, Hold, Hop, HubMemory, size_of
 from i247_hub.room import Room
 from i247_keys.custodian import Custodian
 from i247_protocol.frames import Taken
+from i247_protocol.limits import CUSTODY_WITHIN_MS, CUSTODY_WITHIN_URGENT_MS
 from i247_protocol.machine import Effect, Persist
 from i247_protocol.names import EnvelopeId, MemberCode, MonoMs, Now
 from i247_protocol.priority import Lane, lane_of
@@ -93,28 +94,28 @@ class Holdings:
         ready = all(one.connected and one.mailbox.keeps(row) for row, one in zip(rows, places, strict=True))
         if giver is None or not ready or not self._passing.begin(rows, giver, now):
             yield Persist(Hold(rows, now.wall))
-            self._owe(rows, giver, now)
+            self._owe(rows, giver, now.mono)
         for row, one in zip(rows, places, strict=True):
             self.room.taken(row.size)
             self.shares.held(row)
             one.mailbox.add(row, connected=one.connected)
 
-    def save(self, envelope: EnvelopeId, now: Now) -> Iterator[Effect]:
+    def save(self, envelope: EnvelopeId) -> Iterator[Effect]:
         """Save what is left of an envelope, if it is passing."""
         passage = self._passing.take_out(envelope)
         if passage is not None:
             yield Persist(Hold(tuple(passage.left), passage.began.wall))
-            self._owe(passage.rows, passage.giver, now, since=passage.began.mono)
+            self._owe(passage.rows, passage.giver, passage.began.mono)
 
-    def save_mailbox(self, mailbox: Mailbox, now: Now) -> Iterator[Effect]:
+    def save_mailbox(self, mailbox: Mailbox) -> Iterator[Effect]:
         """Save what is passing to one place, so that the store has all that waits for it."""
         for envelope in self._passing.at(mailbox.hop, mailbox.lane):
-            yield from self.save(envelope, now)
+            yield from self.save(envelope)
 
     def save_what_is_slow(self, now: Now) -> Iterator[Effect]:
         """Save what its next place has not signed for in time."""
         for envelope in self._passing.due(now):
-            yield from self.save(envelope, now)
+            yield from self.save(envelope)
 
     def next_deadline(self) -> MonoMs | None:
         """Return when something has to be saved."""
@@ -125,7 +126,7 @@ class Holdings:
     ) -> Iterator[Effect]:
         """Put new rows, each for some of its recipients, in the place of a row that waits."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget((row,), now)
+        yield from self.forget((row,))
         rows = []
         for hop, members in branches:
             wraps = tuple(wrap for wrap in row.wraps if wrap[0] in members)
@@ -133,7 +134,7 @@ class Holdings:
             rows.append(row._replace(seq=self.next_seq(), hop=hop, recipients=tuple(members), wraps=wraps, size=size))
         yield from self.take(tuple(rows), None, touched, now)
 
-    def forget(self, rows: Iterable[Held], now: Now) -> Iterator[Effect]:
+    def forget(self, rows: Iterable[Held]) -> Iterator[Effect]:
         """Free rows that their mailboxes have let go."""
         saved = []
         for row in rows:
@@ -143,14 +144,14 @@ class Holdings:
             if not was_passing:
                 saved.append(row.seq)
             elif ended is not None:
-                self._owe(ended.rows, ended.giver, now, since=ended.began.mono)
+                self._owe(ended.rows, ended.giver, ended.began.mono)
         if saved:
             yield Persist(Forget(tuple(saved)))
 
-    def expire(self, row: Held, now: Now) -> Iterator[Effect]:
+    def expire(self, row: Held) -> Iterator[Effect]:
         """Free a row wherever it waits; what bodies it shared took is counted anew."""
         self.mailbox_of(row).drop(row)
-        yield from self.forget((row,), now)
+        yield from self.forget((row,))
         self.room.used = self._memory.used_bytes() + self._passing.size
 
     def _touched(self, row: Held, touched: Touch) -> Touched:
@@ -161,11 +162,18 @@ class Holdings:
             one = touched[place] = Touched(self.mailbox(hop, lane), connected)
         return one
 
-    def _owe(self, rows: Sequence[Held], giver: Giver | None, now: Now, *, since: MonoMs | None = None) -> None:
-        """Owe custody for rows to the session that gave them, if there still is one."""
-        connection = None if giver is None else self._connections.on(giver.link)
-        if giver is None or connection is None or connection.session.id != giver.session:
-            return
-        members = rows[0].recipients if len(rows) == 1 else tuple(member for row in rows for member in row.recipients)
-        taken = (Taken(rows[0].envelope, giver.hops, members),)
-        self._custodian.took(giver.link, giver.session, taken, now, since=since)
+    def owe(self, envelope: EnvelopeId, members: tuple[MemberCode, ...], giver: Giver, since: MonoMs) -> None:
+        """Owe custody to the session that has waited for it `since` then, if there still is one."""
+        connection = self._connections.on(giver.link)
+        if connection is not None and connection.session.id == giver.session:
+            taken = (Taken(envelope, giver.hops, members),)
+            self._custodian.took(giver.link, giver.session, taken, MonoMs(since + WITHIN_MS[connection.lane]))
+
+    def _owe(self, rows: Sequence[Held], giver: Giver | None, since: MonoMs) -> None:
+        if giver is not None:
+            first, *more = rows
+            members = first.recipients + tuple(member for row in more for member in row.recipients)
+            self.owe(first.envelope, members, giver, since)
+
+
+WITHIN_MS: Final = {Lane.EXPRESS: CUSTODY_WITHIN_URGENT_MS, Lane.BULK: CUSTODY_WITHIN_MS}

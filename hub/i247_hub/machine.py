@@ -48,7 +48,6 @@ from i247_protocol.frames import (
 )
 from i247_protocol.limits import (
     CLONE_ALARM_MS,
-    CUSTODY_WITHIN_MS,
     MINUTE_TICKS,
     STORE_BYTES_MAX,
     TICK_MS,
@@ -96,7 +95,7 @@ class HubMachine:
         self._desk = Desk(me, trust, memory, self.connections, self.counters)
         returns = Returns(me, identity)
         self._neighbours = neighbours = Neighbours(self.connections)
-        self._custodian = custodian = Custodian(me, identity, within_ms=CUSTODY_WITHIN_MS)
+        self._custodian = custodian = Custodian(me, identity)
         self._carriage = Carriage(
             self._desk,
             self.connections,

@@ -1,7 +1,7 @@
 """Collect what was taken from each link, and sign for all of it at the end of a turn.
 
-A hub and a recipient's node say custody alike; a hub gathers it a moment longer, since a signature and a commit cost
-as much for one as for fifty. docs/protocol.md 9.4.
+A hub and a recipient's node say custody alike; when it is due is for them: a hub gathers it a moment longer, since a
+signature and a commit cost as much for one as for fifty. docs/protocol.md 9.4.
 """
 
 from __future__ import annotations
@@ -20,22 +20,17 @@ from i247_protocol.names import MonoMs, Now
 class Custodian:
     """The hub or member `me`, as the one that answers for what it has saved."""
 
-    def __init__(self, me: str, identity: Identity, *, within_ms: int = 0) -> None:
-        """Sign `within_ms` after the first of what was taken, or at the end of its turn."""
+    def __init__(self, me: str, identity: Identity) -> None:
         self._me = me
         self._identity = identity
-        self._within_ms = within_ms
         self._due = MonoMs(0)
         self._taken: dict[tuple[LinkId, bytes], list[Taken]] = {}
 
-    def took(
-        self, link: LinkId, session: bytes, taken: Iterable[Taken], now: Now, *, since: MonoMs | None = None
-    ) -> None:
-        """Note for what this turn owes custody, in one session; what it saves is committed before that leaves.
+    def took(self, link: LinkId, session: bytes, taken: Iterable[Taken], due: MonoMs) -> None:
+        """Note what is owed custody in one session from now on, and when it should have it.
 
-        Whoever has waited for it `since` then need not wait as long once more.
+        It leaves at the end of the first turn in which anything is due; what that turn saves is committed before.
         """
-        due = MonoMs((now.mono if since is None else since) + self._within_ms)
         self._due = min(self._due, due) if self._taken else due
         self._taken.setdefault((link, session), []).extend(taken)
 

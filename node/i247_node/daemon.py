@@ -11,7 +11,7 @@ import signal
 
 import structlog
 
-from i247_edges.process import VERSION, forbid_core_dumps, signals_to, tell_systemd
+from i247_edges.process import VERSION, collect_garbage_seldom, forbid_core_dumps, signals_to, tell_systemd
 from i247_keys.own_keys import unlock
 from i247_node.assembly import Assembly, assembled
 from i247_node.commands import LookUp, LookupFinished
@@ -115,6 +115,7 @@ class _Daemon:
             registers=",".join(self._node.registers),
             socket=str(config.socket),
         )
+        collect_garbage_seldom()
         tell_systemd("READY=1")
 
     def _reread(self) -> None:

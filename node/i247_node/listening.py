@@ -94,7 +94,7 @@ class Listener:
             if (yield from self._take(link, parcel, now, may_park=True)):
                 taken.append(Taken(envelope_id(parcel.header, parcel.body), parcel.hops, (self._me,)))
         if taken:
-            self._custodian.took(link.id, put.session, taken, now)
+            self._custodian.took(link.id, put.session, taken, now.mono)
         credit = None if link.session is None else link.session.grant()
         if credit is not None:
             yield Claim(link.id, credit)
@@ -159,7 +159,7 @@ class Listener:
                 envelope = envelope_id(parcel.header, parcel.body)
                 taken.append(Taken(envelope, parcel.hops, (self._me,)))
         if taken and link.session is not None:
-            self._custodian.took(link.id, link.session.id, taken, now)
+            self._custodian.took(link.id, link.session.id, taken, now.mono)
 
     def _seen_before(self, verified: Verified, seen: EvidenceId, now: Now) -> Iterator[Effect]:
         statement = verified.statement

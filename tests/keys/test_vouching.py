@@ -117,8 +117,8 @@ def test_one_signature_is_made_for_many_links() -> None:
     made = Custodian("lyon", key("lyon"))
     links = [LinkId(b"link %d" % n) for n in range(ROOTS_MAX + 4)]
     for n, link in enumerate(links):
-        made.took(link, SESSION, taken(2, 10 * n), NOW)
-        made.took(link, SESSION, taken(1, 10 * n + 5), NOW)
+        made.took(link, SESSION, taken(2, 10 * n), NOW.mono)
+        made.took(link, SESSION, taken(1, 10 * n + 5), NOW.mono)
     claims = list(made.finish(NOW))
     assert [claim.link for claim in claims] == links
     frames: list[Any] = [claim.frame for claim in claims]
@@ -129,8 +129,20 @@ def test_one_signature_is_made_for_many_links() -> None:
     assert list(made.finish(NOW)) == []
 
 
+def test_custody_leaves_with_the_first_that_is_due() -> None:
+    made = Custodian("lyon", key("lyon"))
+    bulk, express = LinkId(b"bulk"), LinkId(b"express")
+    made.took(bulk, SESSION, taken(1, 1), MonoMs(NOW.mono + 25))
+    assert (list(made.finish(NOW)), made.next_deadline()) == ([], NOW.mono + 25)
+    made.took(express, SESSION, taken(1, 2), MonoMs(NOW.mono + 5))
+    assert made.next_deadline() == NOW.mono + 5
+    due = NOW._replace(mono=MonoMs(NOW.mono + 5))
+    assert [claim.link for claim in made.finish(due)] == [bulk, express]
+    assert made.next_deadline() is None
+
+
 def test_a_long_turn_says_custody_in_frames_within_their_bounds() -> None:
     made = Custodian("lyon", key("lyon"))
-    made.took(LinkId(b"link"), SESSION, [Taken(envelope(n), 0, ("SG",)) for n in range(PAIRS_MAX * 2 + 1)], NOW)
+    made.took(LinkId(b"link"), SESSION, [Taken(envelope(n), 0, ("SG",)) for n in range(PAIRS_MAX * 2 + 1)], NOW.mono)
     frames: list[Any] = [claim.frame for claim in made.finish(NOW)]
     assert [len(frame.taken) for frame in frames] == [PAIRS_MAX, PAIRS_MAX, 1]

@@ -13,7 +13,7 @@ from zmq.utils import z85
 from bare_hub import MESSAGE_BYTES, NUMBER_BYTES
 from i247_edges.link import Context, Socket
 from i247_edges.poller import Poller
-from i247_protocol.limits import BATCH_BYTES_MAX, WINDOW_MESSAGES
+from i247_protocol.limits import BATCH_BYTES_MAX, BATCH_PARCELS_MAX, WINDOW_MESSAGES
 from member_lane import BODY_BYTES, MemberLane, Membership
 from network import ASKER, NEIGHBOUR, Bare, World
 
@@ -143,6 +143,6 @@ def _all_from(one: Socket) -> Sequence[list[bytes]]:
     return found
 
 
-BATCH: Final = 64
+BATCH: Final = BATCH_PARCELS_MAX
 TURN_MS: Final = 100
 PATIENCE_S: Final = 60.0

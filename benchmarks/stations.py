@@ -13,6 +13,7 @@ import zmq
 
 from i247_edges.link import Context
 from i247_edges.poller import Poller
+from i247_protocol.limits import BATCH_PARCELS_MAX
 from member_lane import BODY_BYTES, Batch, MemberLane, Membership
 
 
@@ -127,7 +128,7 @@ def _receive(member: Membership, messages: int, told: Connection) -> None:
         time.sleep(SETTLE_S)  # the last custody must have left before the connection ends
 
 
-BATCH: Final = 64
+BATCH: Final = BATCH_PARCELS_MAX
 ALIVE_S: Final = 4.0
 PREPARED: Final = 4_096
 """How many messages are made before the clock runs."""

@@ -221,7 +221,7 @@ class Carriage:
                 bounces = tuple(self._bounce(verdict.envelope, *one, now.wall) for one in verdict.returned)
                 yield Claim(connection.link, Returned(put.session, bounces))
         for busy in refused.frames(put.session):
-            yield Claim(connection.link, busy)
+            yield Forward(connection.link, busy)
         yield from self.grant(connection, now)
         for one in touched.values():
             yield from self._deliver(one.mailbox, now)
@@ -231,7 +231,7 @@ class Carriage:
         if self.shares.of(connection.caller).gets_credit(connection.lane, now.mono):
             credit = connection.session.grant()
             if credit is not None:
-                yield Claim(connection.link, credit)
+                yield Forward(connection.link, credit)
 
     def _hold(self, verdict: Verdict, giver: Giver, touched: Touch, now: Now) -> Iterator[Effect]:
         held = self._holdings.held(verdict.envelope)

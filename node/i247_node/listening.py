@@ -32,7 +32,7 @@ from i247_protocol.errors import PeerFault
 from i247_protocol.frames import Busy, DirWant, Pair, Parcel, Put, Taken
 from i247_protocol.gaps import Account, Missing
 from i247_protocol.limits import BUSY_RETRY_MS, PARKED_PER_LINK_MAX, WITHHELD_PAGE_ROWS
-from i247_protocol.machine import Claim, Effect, LinkId, Persist
+from i247_protocol.machine import Claim, Effect, Forward, LinkId, Persist
 from i247_protocol.names import MINUTE_MS, SECRETARIAT, EvidenceId, Now
 from i247_protocol.notices import Notice
 from i247_protocol.queries import Query, Reply
@@ -97,7 +97,7 @@ class Listener:
             self._custodian.took(link.id, put.session, taken, now.mono)
         credit = None if link.session is None else link.session.grant()
         if credit is not None:
-            yield Claim(link.id, credit)
+            yield Forward(link.id, credit)
 
     def _too_early(self, link: Link, put: Put) -> Iterator[Effect]:
         self._counters.add(f"refused.{Reason.DOUBTFUL_CLOCK.value}", len(put.parcels))
@@ -105,7 +105,7 @@ class Listener:
             if link.session is not None:
                 link.session.take(parcel.size)
         pairs = tuple(Pair(envelope_id(parcel.header, parcel.body), (self._me,)) for parcel in put.parcels)
-        yield Claim(link.id, Busy(put.session, pairs, Reason.DOUBTFUL_CLOCK.value, BUSY_RETRY_MS))
+        yield Forward(link.id, Busy(put.session, pairs, Reason.DOUBTFUL_CLOCK.value, BUSY_RETRY_MS))
 
     def _take(self, link: Link, parcel: Parcel, now: Now, *, may_park: bool) -> Generator[Effect, None, bool]:
         """Take one parcel; return whether the hub may forget it."""
@@ -144,7 +144,7 @@ class Listener:
         if len(parked) >= PARKED_PER_LINK_MAX:
             self._refuse(Reason.PARKED_FULL)
             pair = Pair(opened.envelope, (self._me,))
-            yield Claim(link.id, Busy(link.session.id, (pair,), Reason.PARKED_FULL.value, BUSY_RETRY_MS))
+            yield Forward(link.id, Busy(link.session.id, (pair,), Reason.PARKED_FULL.value, BUSY_RETRY_MS))
             return
         parked.append(parcel)
         self._counters.add("parked")

@@ -1,6 +1,6 @@
 """Gather the frames of one turn, and merge neighbours of one kind for one link.
 
-Sixty-four envelopes in one frame cost a hub about what four cost in four. Order within a link is kept:
+Sixteen envelopes in one frame cost a hub about what two cost in two. Order within a link is kept:
 only neighbours merge. docs/protocol.md 9.2.
 """
 

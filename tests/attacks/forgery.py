@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from i247_node.records import Entry
 from i247_protocol import codec
 from i247_protocol.audit import AuditRecord, verify_chain
 from i247_protocol.bodies import Body
+from i247_protocol.bundle import batches
 from i247_protocol.correspondence import Correspondence
 from i247_protocol.digests import evidence_id
 from i247_protocol.frames import Custody, Parcel, Put
@@ -154,7 +156,8 @@ class Pen:
     def deliver(self, hub: str, code: str, *parcels: Parcel, lane: Lane = Lane.EXPRESS) -> int:
         """Let a hub put envelopes to a node; return for how many the node gives custody."""
         before = len(self._world.frames)
-        self._world.inject(hub, code, lane, lambda session: Put(session, parcels))
+        for some in batches(parcels):
+            self._world.inject(hub, code, lane, partial(Put, parcels=some))
         self._world.run(200)
         answers = self._world.sent(code, hub, Custody, since=before)
         return sum(len(frame.taken) for frame in answers if isinstance(frame, Custody))

@@ -16,6 +16,7 @@ from i247_node.policy import parse_policy
 from i247_node.records import EntryState
 from i247_node.registers import MemoryRegister, Registers
 from i247_protocol import codec
+from i247_protocol.bundle import batches
 from i247_protocol.frames import Busy, DirHave, DirWant, Put
 from i247_protocol.limits import PARKED_PER_LINK_MAX
 from i247_protocol.machine import DirectoryGiven
@@ -262,12 +263,11 @@ def test_no_more_are_parked_than_fit_and_the_others_come_later(world: World) -> 
     voice = world.member_voice("lyon", "FR")
     pen = Pen(world)
     more = PARKED_PER_LINK_MAX + 20
-    for _ in range(0, more, 28):
-        batch = [pen.sealed("FR", "SG", dir=(2, b"")) for _ in range(28)]
-        voice.say(Put(voice.session, tuple(batch)))
+    for some in batches(pen.sealed("FR", "SG", dir=(2, b"")) for _ in range(more)):
+        voice.say(Put(voice.session, some))
     world.run(1_000)
     assert world.total("SG", "parked") == PARKED_PER_LINK_MAX
-    assert refused(world, "SG") == {Reason.PARKED_FULL.value: 84 - PARKED_PER_LINK_MAX}
+    assert refused(world, "SG") == {Reason.PARKED_FULL.value: more - PARKED_PER_LINK_MAX}
     assert world.sent("SG", "singapore", Busy)
     ordinary = pen.sealed("FR", "SG")
     voice.say(Put(voice.session, (ordinary,)))

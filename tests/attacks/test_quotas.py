@@ -13,11 +13,13 @@ from i247_hub.admission import Caller
 from i247_hub.quotas import Quotas
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
+from i247_protocol.bundle import batches
 from i247_protocol.frames import Busy, Credit, Custody, Parcel, Put, Returned, Role
 from i247_protocol.limits import (
     BATCH_PARCELS_MAX,
     BUSY_RETRY_MS_MAX,
     CONTROL_BURST,
+    PAIR_RECIPIENTS_MAX,
     PASSING_MS,
     QUOTA_BURST_S,
     TICK_MS,
@@ -125,8 +127,8 @@ def test_who_does_not_listen_gets_no_more_than_its_quota() -> None:
     parcel = Pen(world).sealed("BR", "SG", prio=Priority.BULK)
     seconds = 10
     for n in range(seconds * 10):
-        batch = tuple(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(20))
-        voice.say(Put(voice.session, batch))
+        for some in batches(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(20)):
+            voice.say(Put(voice.session, some))
         world.run(100)
     taken = sum(len(frame.taken) for frame in voice.heard(Custody) if isinstance(frame, Custody))
     assert AT_ONCE <= taken <= AT_ONCE + RATE * seconds
@@ -142,7 +144,7 @@ def test_a_flood_of_receipts_ends_at_their_allowance() -> None:
     parcel = Pen(world).sealed("BR", "SG", prio=Priority.CONTROL)
     frames = 2 * CONTROL_BURST // BATCH_PARCELS_MAX
     for n in range(frames):
-        batch = tuple(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(BATCH_PARCELS_MAX))
+        batch = tuple(parcel._replace(body=parcel.body + n.to_bytes(2) + bytes([m])) for m in range(BATCH_PARCELS_MAX))
         voice.say(Put(voice.session, batch))
         world.run(1)
     world.run(2 * PASSING_MS)
@@ -301,18 +303,22 @@ def test_a_notice_reaches_all_but_the_full_mailbox_at_once_and_that_one_later(tm
 
 
 def test_many_refused_recipients_are_told_in_frames_that_can_be_read() -> None:
-    """Sixty-four envelopes for forty members each are more than one `busy` may name."""
-    members = [f"{first}{second}" for first in "AB" for second in "ABCDEFGHIJKLMNOPQRST"]
+    """Sixteen envelopes for 139 members each are more than one `busy` may name."""
+    members = [f"{first}{second}" for first in "ABCDEFG" for second in "ABCDEFGHIJKLMNOPQRST"]
     world = World(90, codes=[*members, "XP"], homes=dict.fromkeys([*members, "XP"], ("lyon",)), quotas=SLOW)
-    world.start_all()
+    world.start_all(but=members[1:])
     voice = world.member_voice("lyon", "XP", Lane.BULK)
-    parcel = Pen(world).sealed("AA", *[code for code in members if code != "AA"], prio=Priority.BULK)
-    spent: list[Parcel] = [parcel._replace(body=parcel.body + bytes([n, 1])) for n in range(BATCH_PARCELS_MAX)]
-    for _ in range(3):
+    pen, others = Pen(world), members[1:]
+    said = pen.say("AA", *others, prio=Priority.BULK)
+    parcel = pen.seal(said, others, keys=dict.fromkeys(others, pen.key_of("AA")))
+    frames = AT_ONCE // BATCH_PARCELS_MAX + 1
+    for n in range(frames):
+        spent = [parcel._replace(body=parcel.body + bytes([n, m])) for m in range(BATCH_PARCELS_MAX)]
         voice.say(Put(voice.session, tuple(spent)))
     world.run(ON_THE_WAY_MS)
     told = [pair for frame in voice.heard(Busy) if isinstance(frame, Busy) for pair in frame.pairs]
-    assert len(told) == 3 * BATCH_PARCELS_MAX - AT_ONCE
+    assert len(told) == frames * BATCH_PARCELS_MAX - AT_ONCE
+    assert sum(len(pair.recipients) for pair in told) > PAIR_RECIPIENTS_MAX
 
 
 # --- credit is held back ---
@@ -339,9 +345,8 @@ def test_who_gives_garbage_is_told_so_often_and_then_gets_no_credit_for_a_while(
     world.start_all(but=["BR"])
     voice = world.member_voice("lyon", "BR")
     for begin in range(0, WINDOW_MESSAGES, BATCH_PARCELS_MAX):
-        voice.say(
-            Put(voice.session, tuple(Parcel(0, b"no header", n.to_bytes(2), ()) for n in range(begin, begin + 64)))
-        )
+        batch = [Parcel(0, b"no header", n.to_bytes(2), ()) for n in range(begin, begin + BATCH_PARCELS_MAX)]
+        voice.say(Put(voice.session, tuple(batch)))
     world.run(ON_THE_WAY_MS)
     words = [word for frame in voice.heard(Returned) if isinstance(frame, Returned) for word in frame.bounces]
     assert len(words) == WRONG_BURST

@@ -12,6 +12,7 @@ from i247_hub.quotas import Quotas
 from i247_hub.records import Held
 from i247_node.commands import DeliveryMoved, EntryArrived
 from i247_node.records import DeliveryState
+from i247_protocol.bundle import batches
 from i247_protocol.digests import envelope_id
 from i247_protocol.frames import Busy, Parcel, Put
 from i247_protocol.names import MINUTE_MS, EnvelopeId
@@ -156,8 +157,8 @@ def test_memory_holds_a_bounded_part_for_a_member_that_takes_nothing() -> None:
     giver.greet()
     world.run(100)
     for n in range(40):
-        batch = tuple(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(50))
-        giver.say(Put(giver.session, batch))
+        for some in batches(parcel._replace(body=parcel.body + bytes([n, m])) for m in range(50)):
+            giver.say(Put(giver.session, some))
         world.run(30)
     assert len([one for frame in voice.heard(Put) for one in frame.parcels]) == 10  # type: ignore[union-attr]
     assert len(reachable(world.hub("lyon"), Held)) <= 512 + 10

@@ -129,15 +129,19 @@ def test_one_signature_is_made_for_many_links() -> None:
     assert list(made.finish(NOW)) == []
 
 
-def test_custody_leaves_with_the_first_that_is_due() -> None:
+def test_custody_leaves_when_the_first_of_its_session_is_due() -> None:
     made = Custodian("lyon", key("lyon"))
     bulk, express = LinkId(b"bulk"), LinkId(b"express")
     made.took(bulk, SESSION, taken(1, 1), MonoMs(NOW.mono + 25))
     assert (list(made.finish(NOW)), made.next_deadline()) == ([], NOW.mono + 25)
     made.took(express, SESSION, taken(1, 2), MonoMs(NOW.mono + 5))
     assert made.next_deadline() == NOW.mono + 5
-    due = NOW._replace(mono=MonoMs(NOW.mono + 5))
-    assert [claim.link for claim in made.finish(due)] == [bulk, express]
+    made.took(express, SESSION, taken(1, 3), MonoMs(NOW.mono + 30))
+    claims = list(made.finish(NOW._replace(mono=MonoMs(NOW.mono + 5))))
+    frames: list[Any] = [claim.frame for claim in claims]
+    assert [(claim.link, len(frame.taken)) for claim, frame in zip(claims, frames, strict=True)] == [(express, 2)]
+    assert made.next_deadline() == NOW.mono + 25
+    assert [claim.link for claim in made.finish(NOW._replace(mono=MonoMs(NOW.mono + 25)))] == [bulk]
     assert made.next_deadline() is None
 
 

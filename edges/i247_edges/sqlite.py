@@ -8,10 +8,8 @@ Leaves tables and rows to the stores. docs/architecture.md 6.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,9 @@ from typing import Any, Final, Literal, Self
 
 import apsw
 
+from i247_edges.checkpointer import Checkpointer
+from i247_edges.sqlite_connection import BUSY_MS, WRITING, abandon, configure, connect, fault_of
+from i247_edges.sqlite_files import create_file, take_lock, write_log_anew
 from i247_protocol.errors import CallerFault, WorldFault
 
 Bindings = Sequence[str | bytes | int | None]
@@ -51,19 +52,19 @@ def open_database(
     """
     pages = CHECKPOINT_PAGES if checkpoint_pages is None else checkpoint_pages
     if path == MEMORY:
-        return Database(_connect(path, _WRITING, vfs), None, pages).prepare(layout, cache_kib, secure_delete)
-    lock = _take_lock(path)
+        return Database(connect(path, WRITING, vfs), None, pages).prepare(layout, cache_kib, secure_delete)
+    lock = take_lock(path)
     connection = None
     try:
-        _create(path)
-        _write_log_anew(f"{path}-wal", vfs)
-        connection = _connect(path, _WRITING, vfs)
+        create_file(path)
+        write_log_anew(f"{path}-wal", vfs)
+        connection = connect(path, WRITING, vfs)
         database = Database(connection, lock, pages).prepare(layout, cache_kib, secure_delete)
         if aside:
-            database.checkpoint_by(Checkpointer(_connect(path, _WRITING, vfs), path))
+            database.checkpoint_by(Checkpointer(connect(path, WRITING, vfs), path))
         return database
     except BaseException:  # whatever it is, also Ctrl-C: the lock must not outlive the attempt
-        _abandon(connection)
+        abandon(connection)
         os.close(lock)
         raise
 
@@ -72,16 +73,16 @@ def open_reading(path: str, layout: Layout, *, vfs: str | None = None) -> Readin
     """Open a database that may have a writer at this moment, to read alone."""
     if not Path(path).exists():
         raise CallerFault("opening the store", f"there is none at {path}; start the daemon once, or name another")
-    connection = _connect(path, apsw.SQLITE_OPEN_READONLY, vfs)
+    connection = connect(path, apsw.SQLITE_OPEN_READONLY, vfs)
     try:
         _require_layout(connection, layout)
         connection.pragma("query_only", 1)
         connection.pragma("trusted_schema", 0)
     except apsw.Error as error:
-        _abandon(connection)
-        raise _fault("opening the store", error) from error
+        abandon(connection)
+        raise fault_of("opening the store", error) from error
     except BaseException:  # as above, for the file
-        _abandon(connection)
+        abandon(connection)
         raise
     return Reading(connection)
 
@@ -134,7 +135,7 @@ class Reading:
     def close(self) -> None:
         """Let go of the file."""
         self._refusal = self._refusal or "it was closed"
-        _abandon(self._connection)
+        abandon(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +144,7 @@ class Reading:
         self.close()
 
     def _end(self, doing: str, error: apsw.Error | OSError) -> WorldFault:
-        fault = _fault(doing, error)
+        fault = fault_of(doing, error)
         self._refusal = f"it failed before; {fault.hint}"
         return fault
 
@@ -168,7 +169,7 @@ class Database(Reading):
         """Set how the database works, and bring it to the newest layout."""
         try:
             _require_layout(self._connection, layout)
-            _configure(self._connection, cache_kib, secure_delete)
+            configure(self._connection, cache_kib, secure_delete)
             self._connection.set_wal_hook(self._wal_grew)
             _upgrade(self._connection, layout)
             # What the log says must be durable before anything is built on it; afterwards it is empty.
@@ -284,88 +285,6 @@ class Database(Reading):
         return super()._end(doing, error)
 
 
-class Checkpointer:
-    """A second connection with a thread, which brings the log into the file while the writer goes on.
-
-    What is committed meanwhile is left for the writer, which alone can begin the log anew: little, since the pages that
-    were brought over are not written again. A failure is told to the writer when it asks next; what it committed in
-    between was synced in the log and is safe.
-    """
-
-    def __init__(self, connection: apsw.Connection, path: str) -> None:
-        connection.wal_autocheckpoint(0)
-        connection.pragma("user_version")  # a connection that has read nothing does not know that there is a log
-        self._connection = connection
-        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._worker = ThreadPoolExecutor(1, "checkpoint")
-        self._running: Future[int] | None = None
-        self._brought = self._passes = 0
-
-    def has_left_little(self, wal_pages: int, *, wait: bool) -> bool:
-        """Whether of a log of so many pages hardly any are to be brought over; otherwise more of it is, from now on."""
-        if self._running is not None:
-            if not wait and not self._running.done():
-                return False
-            self._brought = self._running.result()
-            self._running = None
-            self._passes += 1
-        if self._passes and (wal_pages - self._brought <= LEFT_PAGES_MAX or self._passes == PASSES_MAX):
-            self._passes = 0
-            return True
-        self._running = self._worker.submit(self._bring_over)
-        return False
-
-    def finish(self) -> None:
-        """Wait for what is under way, and let go of the database."""
-        self._worker.shutdown()
-        # The writer goes last, and decides by how it fared whether there is one more checkpoint.
-        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        _abandon(self._connection)
-
-    def close(self) -> None:
-        """Let go of the file, after the writer has: closing a file drops all locks that this process has on it."""
-        os.close(self._file)
-
-    def _bring_over(self) -> int:
-        """Return how many pages of the log are in the file now, and on the disk."""
-        _, brought = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        # SQLite leaves this sync to whoever brings over the last page.
-        os.fsync(self._file)
-        return brought
-
-
-def _connect(path: str, flags: int, vfs: str | None) -> apsw.Connection:
-    try:
-        connection = apsw.Connection(path, flags=flags, vfs=vfs, statementcachesize=STATEMENTS_KEPT)
-    except apsw.Error as error:
-        raise _fault("opening the store", error) from error
-    connection.set_busy_timeout(BUSY_MS)
-    # Otherwise a plan may depend on the values bound, and many a query is prepared anew each time: ten times the cost.
-    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    return connection
-
-
-def _configure(connection: apsw.Connection, cache_kib: int, secure_delete: str) -> None:
-    mode = connection.pragma("journal_mode", "wal")
-    if mode not in ("wal", "memory"):
-        raise CallerFault("opening the store", "its file system cannot share memory between programs; use a local disk")
-    for name, value in {
-        "synchronous": "full",
-        "fullfsync": 1,
-        "checkpoint_fullfsync": 1,
-        "cache_size": -cache_kib,
-        "cell_size_check": 1,
-        "journal_size_limit": WAL_KEPT_BYTES,
-        "mmap_size": 0,  # behind a mapping, a failed read is a signal that kills instead of an error that is told
-        "secure_delete": secure_delete,
-        "temp_store": "memory",
-        "trusted_schema": 0,
-    }.items():
-        connection.pragma(name, value)
-    # The automatic checkpoint swallows its failures; `commit` makes one that does not.
-    connection.wal_autocheckpoint(0)
-
-
 def _require_layout(connection: apsw.Connection, layout: Layout) -> None:
     try:
         owner, version = connection.pragma("application_id"), connection.pragma("user_version")
@@ -392,95 +311,7 @@ def _upgrade(connection: apsw.Connection, layout: Layout) -> None:
     connection.execute("COMMIT")
 
 
-def _take_lock(path: str) -> int:
-    # A lock of its own, since readers must come in beside the writer, which SQLite's exclusive mode forbids.
-    folder = Path(path).absolute().parent
-    if not folder.is_dir():
-        raise CallerFault("opening the store", f"the folder {folder} does not exist; create it with mode 0700")
-    try:
-        lock = os.open(f"{path}.lock", _CREATING, 0o600)
-    except OSError as error:
-        raise WorldFault("opening the store", f"cannot write in {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise CallerFault("opening the store", f"another daemon uses {path}; stop it first") from None
-    return lock
-
-
-def _create(path: str) -> None:
-    # SQLite would create it by the umask. Only the owner of the lock comes here: closing a file that this very
-    # process has open elsewhere would drop SQLite's own locks.
-    if Path(path).exists():
-        return
-    try:
-        os.close(os.open(path, _CREATING, 0o600))
-        folder = os.open(Path(path).absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise WorldFault("creating the store", f"{path}: {error.strerror}") from error
-
-
-def _write_log_anew(path: str, vfs: str | None) -> None:
-    # After a sync that failed, or a process that died before it, the log may be right in the kernel's memory and
-    # wrong on the disk, with the kernel holding nothing for unwritten. A checkpoint would then trust a sync that does
-    # nothing, and a power loss would leave the newer database under the older log, which spoils both. Written again,
-    # the same bytes count as unwritten, and the sync is real.
-    if not Path(path).exists():
-        return
-    try:
-        log = apsw.VFSFile(vfs or "", path, [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_WAL, 0])
-        try:
-            size = log.xFileSize()
-            for offset in range(0, size, LOG_PIECE_BYTES):
-                log.xWrite(log.xRead(min(LOG_PIECE_BYTES, size - offset), offset), offset)
-            if size:
-                log.xSync(apsw.SQLITE_SYNC_FULL)
-        finally:
-            log.xClose()
-    except apsw.Error as error:
-        raise _fault("opening the store", error) from error
-
-
-def _abandon(connection: apsw.Connection | None) -> None:
-    if connection is not None:
-        try:
-            connection.close(force=True)
-        except apsw.Error:
-            # What was committed is in the file and the log; the next start finds it there.
-            return
-
-
-def _fault(doing: str, error: apsw.Error | OSError) -> WorldFault:
-    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), _UNEXPECTED)
-    return WorldFault(doing, hint)
-
-
 MEMORY: Final = ":memory:"
-BUSY_MS: Final = 5_000
-STATEMENTS_KEPT: Final = 256
 CHECKPOINT_PAGES: Final = 4_096
-LEFT_PAGES_MAX: Final = 256
-PASSES_MAX: Final = 4
 LOG_TIMES_MAX: Final = 8
 """How many times the pages of a checkpoint a log may have, where a thread is so slow that it must be waited for."""
-LOG_PIECE_BYTES: Final = 64 * 1024  # SQLite takes 128 KiB less one in one write
-WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
-
-_WRITING: Final = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-_CREATING: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_HINTS: Final[tuple[tuple[type[apsw.Error | OSError], str], ...]] = (
-    (OSError, "the disk failed: see the kernel's log, then start again; all that was confirmed is safe"),
-    (apsw.FullError, "the disk is full: make room, then start again; all that was confirmed is safe"),
-    (apsw.IOError, "the disk failed: see the kernel's log, then start again; all that was confirmed is safe"),
-    (apsw.CorruptError, "the file is damaged: keep a copy of it, and restore the newest backup"),
-    (apsw.NotADBError, "the file is damaged: keep a copy of it, and restore the newest backup"),
-    (apsw.BusyError, "another program holds the database: close it, then start again"),
-    (apsw.ReadOnlyError, "the file may not be written: give it to the user that runs this program"),
-    (apsw.CantOpenError, "the file cannot be opened: give it and its folder to the user that runs this program"),
-)
-_UNEXPECTED: Final = "this should not happen: please report it with the log"

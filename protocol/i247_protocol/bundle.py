@@ -1,6 +1,6 @@
 """Gather the frames of one turn, and merge neighbours of one kind for one link.
 
-Sixteen envelopes in one frame cost a hub about what two cost in two. Order within a link is kept:
+Thirty-two envelopes in one frame cost a hub about what three cost in three. Order within a link is kept:
 only neighbours merge. docs/protocol.md 9.2.
 """
 

@@ -303,7 +303,7 @@ def test_a_notice_reaches_all_but_the_full_mailbox_at_once_and_that_one_later(tm
 
 
 def test_many_refused_recipients_are_told_in_frames_that_can_be_read() -> None:
-    """Sixteen envelopes for 139 members each are more than one `busy` may name."""
+    """Thirty-two envelopes for 139 members each are more than one `busy` may name."""
     members = [f"{first}{second}" for first in "ABCDEFG" for second in "ABCDEFGHIJKLMNOPQRST"]
     world = World(90, codes=[*members, "XP"], homes=dict.fromkeys([*members, "XP"], ("lyon",)), quotas=SLOW)
     world.start_all(but=members[1:])

@@ -6,6 +6,7 @@ Requests and answers are those of `i247_node.calls`; HTTP is just what the inter
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlencode
@@ -21,23 +22,34 @@ class LocalCalls:
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
-        self._free: list[Line] = []
+        self._free: list[tuple[Line, float]] = []
 
     async def make(self, call: Call[T]) -> T:
         """Return the node's answer; raise BureauError when it declines, OSError or EOFError when it is gone."""
-        reader, writer = self._free.pop() if self._free else await asyncio.open_unix_connection(self._socket)
+        reader, writer = await self._line()
         writer.write(_request(call))
         head = (await reader.readuntil(END)).decode().lower().split("\r\n")
         status = int(head[0].split()[1])
         length = next(int(line.partition(":")[2]) for line in head if line.startswith("content-length:"))
         content = await reader.readexactly(length)
-        self._free.append((reader, writer))
+        self._free.append(((reader, writer), time.monotonic()))
         return read_answer(call, status, content)
 
     def close(self) -> None:
         """End all connections."""
-        for _, writer in self._free:
+        for (_, writer), _ in self._free:
             writer.close()
+
+    async def _line(self) -> Line:
+        """Return the connection used last, or a new one where the node may have closed that for being idle."""
+        if self._free:
+            line, used = self._free.pop()
+            if time.monotonic() < used + IDLE_S:
+                return line
+            line[1].close()
+            self.close()  # the others are older
+            self._free.clear()
+        return await asyncio.open_unix_connection(self._socket)
 
 
 def _request(call: Call[T]) -> bytes:
@@ -49,4 +61,6 @@ def _request(call: Call[T]) -> bytes:
     return head.encode() + END + body
 
 
+IDLE_S: Final = 30.0
+"""A node closes what was idle for a minute."""
 END: Final = b"\r\n\r\n"

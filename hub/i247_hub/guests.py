@@ -35,7 +35,8 @@ class Guests:
         self._listener = listener
         self._here: dict[int, _Guest] = {}
         self._by_key: dict[bytes, dict[int, _Guest]] = {}
-        self._now_ms = self._look_ms = 0
+        self._known = 0
+        self._now_ms = self._looked_ms = 0
         self._turn = 0
         endpoint = f"inproc://guests/{next(_MONITORS)}"
         listener.monitor(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
@@ -55,13 +56,21 @@ class Guests:
             guest.is_ended = True
         self._counters = counters
 
+    def patience_ms(self, timeout_ms: int) -> int:
+        """Return how long a wait may last until `follow` is wanted, `timeout_ms` at most.
+
+        Nobody is woken for each who comes or goes: a thousand a second would leave no time for mail.
+        """
+        return timeout_ms if self._known == len(self._here) else min(timeout_ms, LOOK_MS)
+
     def follow(self, now_ms: int) -> None:
         """Take note of who came and went, and now and then end those that may not stay."""
         self._now_ms = now_ms
         self._take_news(now_ms)
-        if now_ms >= self._look_ms:
-            self._look_ms = now_ms + LOOK_MS
-            self._look(now_ms)
+        looks = min(LOOKS, (now_ms - self._looked_ms) // LOOK_MS)
+        if looks:
+            self._looked_ms = now_ms
+            self._look(now_ms, looks)
 
     def speaks(self, descriptor: int, key: bytes) -> bool:
         """Note that a whole message of `key` came; return whether its connection may stay."""
@@ -73,6 +82,7 @@ class Guests:
         guest.has_spoken = True
         if guest.key is None:
             guest.key = key
+            self._known += 1
             ours = self._by_key.setdefault(key, {})
             ours[descriptor] = guest
             if len(ours) > CONNECTIONS_PER_KEY_MAX:
@@ -109,10 +119,11 @@ class Guests:
                 self._counters.add("link.came")
                 self._here[descriptor] = _Guest(now_ms, _peer_of(descriptor))
 
-    def _look(self, now_ms: int) -> None:
-        """Judge a part of the guests, so that many of them cost no turn much time."""
-        self._turn = (self._turn + 1) % LOOKS
-        for descriptor, guest in [one for one in self._here.items() if one[0] % LOOKS == self._turn]:
+    def _look(self, now_ms: int, looks: int) -> None:
+        """Judge a part of the guests, so that many of them cost no turn much time; all of them after a long wait."""
+        due = {(self._turn + n) % LOOKS for n in range(looks)}
+        self._turn = (self._turn + looks) % LOOKS
+        for descriptor, guest in [one for one in self._here.items() if one[0] % LOOKS in due]:
             if guest.is_ended:
                 continue
             if guest.key is None and now_ms >= guest.came_ms + UNKNOWN_MS_MAX:
@@ -136,7 +147,8 @@ class Guests:
     def _forget_key(self, descriptor: int, guest: _Guest) -> None:
         if guest.key is not None:
             ours = self._by_key.get(guest.key, {})
-            ours.pop(descriptor, None)
+            if ours.pop(descriptor, None) is not None:
+                self._known -= 1
             if not ours:
                 self._by_key.pop(guest.key, None)
 

@@ -58,7 +58,6 @@ class HubSockets:
             self._listener.count_in(self.counters)
             self.endpoints = tuple(self._listener.listen(endpoint) for endpoint in endpoints)
             self._poller.watch(self._listener.socket)
-            self._poller.watch(self._listener.guests.monitor)
         except BaseException:
             self.close()
             raise
@@ -81,9 +80,10 @@ class HubSockets:
         self, timeout_ms: int, frames_max: int, bytes_max: int = TURN_BYTES_MAX
     ) -> list[FrameArrived | LinkUp | LinkLost]:
         """Wait until something arrives, `wake` is called or time is up; return what arrived, in order."""
-        ready = self._poller.wait(self._dialler.patience_ms(timeout_ms))
+        guests = self._listener.guests
+        ready = self._poller.wait(guests.patience_ms(self._dialler.patience_ms(timeout_ms)))
         self._door.check()
-        self._listener.guests.follow(read_clocks().mono)
+        guests.follow(read_clocks().mono)
         frames = drain(self._sources(ready), frames_max, bytes_max)
         return [*frames, *self._dialler.attend(ready)]
 

@@ -6,6 +6,7 @@ Each attack is bounded in connections and bytes, and goes to loopback alone. Wha
 from __future__ import annotations
 
 import json
+import os
 import resource
 import socket
 import struct
@@ -218,6 +219,7 @@ SPARE_FILES: Final = 64
 FIRST_ROUTE: Final = 0xE43C986A  # what the second ROUTER of every process begins with, where nothing seeds `rand`
 
 if __name__ == "__main__":
+    os.nice(19)  # an attacker has processors of its own: it should not take those of hub and members
     asked = json.loads(sys.argv[2])
     told: Counter[str] = Counter()
     ATTACKS[sys.argv[1]](

@@ -201,6 +201,26 @@ def test_of_a_crowd_that_says_nothing_the_oldest_are_shut_out(hall: Hall) -> Non
     assert all(map(_is_over, hall.came[:5]))
 
 
+def test_a_hub_looks_again_soon_while_it_does_not_know_who_came(hall: Hall) -> None:
+    assert hall.guests.patience_ms(1_000) == 1_000
+    hall.come(2)
+    wait_until(lambda: hall.present() == 2)
+    assert hall.guests.patience_ms(1_000) == LOOK_MS
+    assert hall.guests.patience_ms(LOOK_MS - 1) == LOOK_MS - 1
+    for one in hall.came:
+        one.close()
+    wait_until(lambda: hall.present() == 0)
+    assert hall.guests.patience_ms(1_000) == 1_000
+    hall.came.clear()
+
+
+def test_after_a_long_wait_everybody_is_looked_at(hall: Hall) -> None:
+    hall.come(LOOKS + 1)
+    wait_until(lambda: hall.present() == LOOKS + 1)
+    hall.follow(UNKNOWN_MS_MAX)
+    assert hall.cut() == LOOKS + 1
+
+
 def test_nobody_is_remembered_who_has_gone(hall: Hall) -> None:
     hall.come(20)
     wait_until(lambda: hall.present() == 20)

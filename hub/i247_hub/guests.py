@@ -36,6 +36,7 @@ class Guests:
         self._here: dict[int, _Guest] = {}
         self._by_key: dict[bytes, dict[int, _Guest]] = {}
         self._known = 0
+        self._has_more_news = False
         self._now_ms = self._looked_ms = 0
         self._turn = 0
         endpoint = f"inproc://guests/{next(_MONITORS)}"
@@ -61,6 +62,8 @@ class Guests:
 
         Nobody is woken for each who comes or goes: a thousand a second would leave no time for mail.
         """
+        if self._has_more_news:
+            return 0
         return timeout_ms if self._known == len(self._here) else min(timeout_ms, LOOK_MS)
 
     def follow(self, now_ms: int) -> None:
@@ -111,6 +114,7 @@ class Guests:
             try:
                 event, descriptor = EVENT_LAYOUT.unpack(self.monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
+                self._has_more_news = False
                 return
             before = self._here.pop(descriptor, None)
             if before is not None:
@@ -118,6 +122,7 @@ class Guests:
             if event == zmq.EVENT_ACCEPTED:
                 self._counters.add("link.came")
                 self._here[descriptor] = _Guest(now_ms, _peer_of(descriptor))
+        self._has_more_news = True
 
     def _look(self, now_ms: int, looks: int) -> None:
         """Judge a part of the guests, so that many of them cost no turn much time; all of them after a long wait."""
@@ -217,7 +222,7 @@ EVENT_LAYOUT: Final = struct.Struct("=HI")
 _MONITORS = count()
 LOOK_MS: Final = 15
 LOOKS: Final = 16  # in so many looks everybody is seen once
-NEWS_IN_TURN_MAX: Final = 256  # the rest waits, lest those who come and go keep the hub from its mail
+NEWS_IN_TURN_MAX: Final = 32  # the rest waits, lest those who come and go keep the hub from its mail
 GREETING_BYTES: Final = 8 * 1024  # the handshake and what frames are wrapped in
 WHY: Final = ("chosen-routing-id", "crowd", "silent", "too-many", "unfinished")
 

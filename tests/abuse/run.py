@@ -1,7 +1,7 @@
 """Attack a hub in every way, one after the other, and print what each cost: `python -m tests.abuse.run`.
 
 The aim is that round trips of members take at most twice as long at the 99th percentile. The attacker has the lowest
-priority, since in life its processors are its own; the rest of its share is in the ratio, so read it on a quiet machine.
+priority, since in life its processors are its own; what it still takes is in the ratio, so read it on a quiet machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bring a database's log into its file by a thread aside, so that commits wait for it. docs/architecture.md 6."""
+"""Bring a database's log into its file by a thread aside: no commit waits for all of it. docs/architecture.md 6."""
 
 from __future__ import annotations
 
